@@ -1,0 +1,122 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+    .treatAllWarnings(as: .error),
+]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let tracing = Target.Dependency.product(name: "Tracing", package: "swift-distributed-tracing")
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+]
+
+let package = Package(
+    name: "crest",
+    products: [
+        .executable(name: "crestd", targets: ["crestd"]),
+        .executable(name: "crest", targets: ["crest"]),
+        .executable(name: "promo-shop", targets: ["promo-shop"]),
+        .executable(name: "bench", targets: ["bench"]),
+        .library(name: "CrestClient", targets: ["CrestClient"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    ],
+    targets: [
+        // 0 bytes
+        .systemLibrary(name: "CZstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+        .target(name: "CLinux"),
+        .target(name: "Bytes", dependencies: ["CZstd", "CZlib", "CLinux"], swiftSettings: settings),
+        // 1 nouns
+        .target(name: "Telemetry", dependencies: ["Bytes"], swiftSettings: settings),
+        // 2 formats
+        .target(name: "WireFormats", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
+        // 3 engines
+        .target(name: "MetricsEngine", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
+        .target(name: "SpanPipeline", dependencies: ["Telemetry"], swiftSettings: settings),
+        .target(name: "SegmentStore", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
+        .target(name: "QueryEngine", dependencies: ["Telemetry"], swiftSettings: settings),
+        // 4 joining
+        .target(
+            name: "Endpoints",
+            dependencies: [
+                "WireFormats", "MetricsEngine", "SpanPipeline", "QueryEngine", "Telemetry", "Bytes",
+            ], swiftSettings: settings),
+        .target(
+            name: "CrestClient", dependencies: [httpClient, metrics, tracing],
+            swiftSettings: settings),
+        // 5 I/O
+        .target(
+            name: "Listeners", dependencies: ["Endpoints", "Telemetry", "Bytes", "CLinux"] + nio,
+            swiftSettings: settings),
+        .target(
+            name: "HostIO", dependencies: ["SegmentStore", "Telemetry", "CLinux"], swiftSettings: settings),
+        // 6 wiring
+        .target(
+            name: "Daemon",
+            dependencies: [
+                "Listeners", "HostIO", "Endpoints", "SegmentStore", "MetricsEngine", "QueryEngine",
+                "Telemetry", "Bytes", logging, "Yams",
+            ] + nio, swiftSettings: settings),
+        // 7 programs
+        .executableTarget(name: "crestd", dependencies: ["Daemon", argumentParser], swiftSettings: settings),
+        .executableTarget(name: "crest", dependencies: [httpClient, argumentParser], swiftSettings: settings),
+        .executableTarget(
+            name: "promo-shop", dependencies: ["CrestClient", argumentParser, metrics, tracing],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "bench",
+            dependencies: [
+                "SegmentStore", "HostIO", "MetricsEngine", "WireFormats", "Telemetry", "Bytes", "CLinux",
+                argumentParser,
+            ], swiftSettings: settings),
+        // tests
+        .target(
+            name: "TestKit", dependencies: ["SegmentStore", "Telemetry", "Bytes"], path: "Tests/TestKit",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "fuzz", dependencies: ["WireFormats", "SegmentStore", "TestKit", "Telemetry", "Bytes"],
+            path: "Tests/Fuzz", swiftSettings: settings),
+    ]
+        + tests([
+            "BytesTests": [],
+            "TelemetryTests": [],
+            "WireFormatsTests": ["WireFormats"],
+            "MetricsEngineTests": ["MetricsEngine"],
+            "SpanPipelineTests": ["SpanPipeline"],
+            "SegmentStoreTests": ["SegmentStore", "HostIO"],
+            "QueryEngineTests": ["QueryEngine"],
+            "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine"],
+            "ListenersTests": ["Listeners", "Endpoints"],
+            "DaemonTests": ["Daemon"],
+            "CrestClientTests": ["CrestClient"],
+            "TidyTests": [],
+        ])
+)
+
+/// One test target a module, under Tests/ with the module's name; all share TestKit and the nouns.
+func tests(_ modules: KeyValuePairs<String, [Target.Dependency]>) -> [Target] {
+    modules.map { name, dependencies in
+        .testTarget(
+            name: name, dependencies: dependencies + ["TestKit", "Telemetry", "Bytes"],
+            swiftSettings: settings)
+    }
+}

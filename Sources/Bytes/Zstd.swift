@@ -1,0 +1,78 @@
+internal import CZstd
+
+/// Why bytes could not be inflated.
+package enum InflateError: Error, Hashable, Sendable {
+    /// Not a valid frame, or cut short.
+    case malformed
+    /// More than `limit` bytes would come out; nothing beyond it was produced.
+    case tooLarge(limit: Int)
+}
+
+/// A reusable zstd compressor (one context, single-threaded use).
+package final class ZstdCompressor {
+    private let context: OpaquePointer?
+    private let level: Int32
+
+    package init(level: Int32) {
+        self.context = ZSTD_createCCtx()
+        self.level = level
+    }
+
+    deinit { _ = ZSTD_freeCCtx(context) }
+
+    /// Appends one frame holding `source` to `target` and returns the bytes added; nil when zstd had no memory.
+    package func append(_ source: UnsafeRawBufferPointer, to target: inout [UInt8]) -> Int? {
+        guard let context = context else { return nil }
+        let bound = ZSTD_compressBound(source.count)
+        let frame = [UInt8](unsafeUninitializedCapacity: bound) { buffer, written in
+            let size = ZSTD_compressCCtx(
+                context, buffer.baseAddress, buffer.count, source.baseAddress, source.count, level)
+            written = ZSTD_isError(size) == 0 ? size : 0
+        }
+        guard !frame.isEmpty else { return nil }
+        target.append(contentsOf: frame)
+        return frame.count
+    }
+}
+
+/// Inflates a zstd stream of one or more frames; never produces more than `limit` bytes.
+package func zstdInflated(_ source: UnsafeRawBufferPointer, limit: Int) throws(InflateError) -> [UInt8] {
+    guard let context = ZSTD_createDCtx() else { throw .malformed }
+    defer { _ = ZSTD_freeDCtx(context) }
+    var output: [UInt8] = []
+    let declared = ZSTD_getFrameContentSize(source.baseAddress, source.count)
+    if declared < UInt64(limit) { output.reserveCapacity(Int(declared)) }
+    let chunkBytes = ZSTD_DStreamOutSize()
+    var chunk = [UInt8](repeating: 0, count: chunkBytes)
+    var input = ZSTD_inBuffer(src: source.baseAddress, size: source.count, pos: 0)
+    var pending = 1
+    while input.pos < input.size || pending != 0 {
+        let before = input.pos
+        var produced = 0
+        pending = chunk.withUnsafeMutableBytes { buffer in
+            var out = ZSTD_outBuffer(dst: buffer.baseAddress, size: buffer.count, pos: 0)
+            let hint = ZSTD_decompressStream(context, &out, &input)
+            produced = out.pos
+            return hint
+        }
+        guard ZSTD_isError(pending) == 0 else { throw .malformed }
+        guard output.count + produced <= limit else { throw .tooLarge(limit: limit) }
+        output.append(contentsOf: chunk[..<produced])
+        if produced == 0, input.pos == before {
+            if pending == 0 { break }
+            throw .malformed
+        }
+    }
+    return output
+}
+
+/// Inflates one frame whose plain size is known, as in our own files; a different size is an error.
+package func zstdInflated(_ source: UnsafeRawBufferPointer, exactly count: Int) throws(InflateError) -> [UInt8] {
+    var size = 0
+    let output = [UInt8](unsafeUninitializedCapacity: count) { buffer, written in
+        size = ZSTD_decompress(buffer.baseAddress, buffer.count, source.baseAddress, source.count)
+        written = ZSTD_isError(size) == 0 ? size : 0
+    }
+    guard ZSTD_isError(size) == 0, output.count == count else { throw .malformed }
+    return output
+}

@@ -1,0 +1,163 @@
+#define _GNU_SOURCE
+#include "clinux.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55
+#endif
+#define MEMINFO_DROPS 8
+#define MEMINFO_VARS 9
+
+struct clinux_batch {
+    uint32_t slots;
+    uint32_t slot_bytes;
+    uint8_t *bytes;
+    struct mmsghdr *headers;
+    struct iovec *vectors;
+    uint8_t *control;
+};
+
+#define CONTROL_BYTES 64
+
+struct clinux_batch *clinux_batch_create(uint32_t slots, uint32_t slot_bytes) {
+    struct clinux_batch *batch = calloc(1, sizeof *batch);
+    if (!batch) return NULL;
+    batch->slots = slots;
+    batch->slot_bytes = slot_bytes;
+    batch->bytes = malloc((size_t)slots * slot_bytes);
+    batch->headers = calloc(slots, sizeof *batch->headers);
+    batch->vectors = calloc(slots, sizeof *batch->vectors);
+    batch->control = calloc(slots, CONTROL_BYTES);
+    if (!batch->bytes || !batch->headers || !batch->vectors || !batch->control) {
+        clinux_batch_destroy(batch);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < slots; i++) {
+        batch->vectors[i].iov_base = batch->bytes + (size_t)i * slot_bytes;
+        batch->vectors[i].iov_len = slot_bytes;
+        batch->headers[i].msg_hdr.msg_iov = &batch->vectors[i];
+        batch->headers[i].msg_hdr.msg_iovlen = 1;
+    }
+    return batch;
+}
+
+void clinux_batch_destroy(struct clinux_batch *batch) {
+    if (!batch) return;
+    free(batch->bytes);
+    free(batch->headers);
+    free(batch->vectors);
+    free(batch->control);
+    free(batch);
+}
+
+const uint8_t *clinux_batch_bytes(const struct clinux_batch *batch) { return batch->bytes; }
+
+int clinux_receive(int fd, struct clinux_batch *batch, struct clinux_datagram *out, uint32_t *kernel_drops) {
+    for (uint32_t i = 0; i < batch->slots; i++) {
+        batch->headers[i].msg_hdr.msg_control = batch->control + (size_t)i * CONTROL_BYTES;
+        batch->headers[i].msg_hdr.msg_controllen = CONTROL_BYTES;
+        batch->headers[i].msg_hdr.msg_flags = 0;
+    }
+    int count = recvmmsg(fd, batch->headers, batch->slots, MSG_WAITFORONE, NULL);
+    if (count < 0) return -errno;
+    for (int i = 0; i < count; i++) {
+        out[i].offset = (uint32_t)i * batch->slot_bytes;
+        out[i].length = batch->headers[i].msg_len;
+        out[i].truncated = (batch->headers[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+    }
+    if (count > 0) {
+        struct msghdr *last = &batch->headers[count - 1].msg_hdr;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(last); c; c = CMSG_NXTHDR(last, c)) {
+            if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+                memcpy(kernel_drops, CMSG_DATA(c), sizeof *kernel_drops);
+            }
+        }
+    }
+    return count;
+}
+
+int clinux_set_receive_buffer(int fd, int bytes) {
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0
+        && setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes) != 0) {
+        return -errno;
+    }
+    int granted = 0;
+    socklen_t length = sizeof granted;
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &granted, &length) != 0) return -errno;
+    return granted;
+}
+
+int clinux_enable_drop_counter(int fd) {
+    int on = 1;
+    return setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) == 0 ? 0 : -errno;
+}
+
+int64_t clinux_socket_drops(int fd) {
+    uint32_t info[MEMINFO_VARS + 8] = {0};
+    socklen_t length = sizeof info;
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &length) != 0) return -errno;
+    if (length < (MEMINFO_DROPS + 1) * sizeof(uint32_t)) return -ENODATA;
+    return info[MEMINFO_DROPS];
+}
+
+// CRC32C: reflected polynomial 0x82F63B78, slicing by 8 where the CPU has no instruction for it.
+static uint32_t table[8][256];
+static pthread_once_t table_once = PTHREAD_ONCE_INIT;
+
+static void table_fill(void) {
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t crc = i;
+        for (int bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0x82F63B78u & (0u - (crc & 1)));
+        table[0][i] = crc;
+    }
+    for (uint32_t i = 0; i < 256; i++) {
+        for (int k = 1; k < 8; k++) table[k][i] = (table[k - 1][i] >> 8) ^ table[0][table[k - 1][i] & 0xff];
+    }
+}
+
+static uint32_t crc_table(uint32_t crc, const uint8_t *p, size_t length) {
+    pthread_once(&table_once, table_fill);
+    while (length >= 8) {
+        uint32_t low, high;
+        memcpy(&low, p, 4);
+        memcpy(&high, p + 4, 4);
+        low ^= crc;
+        crc = table[7][low & 0xff] ^ table[6][(low >> 8) & 0xff] ^ table[5][(low >> 16) & 0xff]
+            ^ table[4][low >> 24] ^ table[3][high & 0xff] ^ table[2][(high >> 8) & 0xff]
+            ^ table[1][(high >> 16) & 0xff] ^ table[0][high >> 24];
+        p += 8;
+        length -= 8;
+    }
+    while (length--) crc = (crc >> 8) ^ table[0][(crc ^ *p++) & 0xff];
+    return crc;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("sse4.2"))) static uint32_t crc_hardware(uint32_t crc, const uint8_t *p, size_t length) {
+    uint64_t wide = crc;
+    while (length >= 8) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        wide = __builtin_ia32_crc32di(wide, word);
+        p += 8;
+        length -= 8;
+    }
+    crc = (uint32_t)wide;
+    while (length--) crc = __builtin_ia32_crc32qi(crc, *p++);
+    return crc;
+}
+#endif
+
+uint32_t clinux_crc32c(uint32_t crc, const void *bytes, size_t length) {
+    crc = ~crc;
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("sse4.2")) return ~crc_hardware(crc, bytes, length);
+#endif
+    return ~crc_table(crc, bytes, length);
+}

@@ -1,0 +1,66 @@
+// What Glibc's module does not show to Swift: recvmmsg, socket ancillary data, CRC32C instructions.
+#ifndef CREST_CLINUX_H
+#define CREST_CLINUX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// One received datagram: where its bytes start in the batch buffer and what the kernel said of it.
+struct clinux_datagram {
+    uint32_t offset;
+    uint32_t length;
+    /// Non-zero when the datagram was longer than its slot (MSG_TRUNC).
+    uint32_t truncated;
+};
+
+struct clinux_batch;
+
+/// A reusable receive batch of `slots` datagrams of at most `slot_bytes` each. NULL when memory is short.
+struct clinux_batch *clinux_batch_create(uint32_t slots, uint32_t slot_bytes);
+void clinux_batch_destroy(struct clinux_batch *batch);
+/// The bytes of all slots; slot i starts at i * slot_bytes.
+const uint8_t *clinux_batch_bytes(const struct clinux_batch *batch);
+
+/// Receives up to the batch's slots in one recvmmsg call (MSG_WAITFORONE).
+/// Returns the number received, or -errno. `kernel_drops` gets the socket's running drop count (SO_RXQ_OVFL)
+/// when the kernel sent one, and is left alone otherwise.
+int clinux_receive(int fd, struct clinux_batch *batch, struct clinux_datagram *out, uint32_t *kernel_drops);
+
+/// Asks for `bytes` of receive buffer (SO_RCVBUFFORCE, then SO_RCVBUF). Returns what the kernel granted, or -errno.
+int clinux_set_receive_buffer(int fd, int bytes);
+/// Turns on SO_RXQ_OVFL. Returns 0 or -errno.
+int clinux_enable_drop_counter(int fd);
+/// The socket's drop count from SO_MEMINFO, or -errno.
+int64_t clinux_socket_drops(int fd);
+
+/// CRC32C (Castagnoli) of `length` bytes, continuing from `crc` (0 to start). Hardware instructions where present.
+uint32_t clinux_crc32c(uint32_t crc, const void *bytes, size_t length);
+
+/// 16-bit mask of the bytes equal to `needle` among the 16 at `p` (bit i = byte i).
+static inline uint32_t clinux_match16(const uint8_t *p, uint8_t needle);
+/// 16-bit mask of the bytes with the high bit set among the 16 at `p`.
+static inline uint32_t clinux_high_bits16(const uint8_t *p);
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+static inline uint32_t clinux_match16(const uint8_t *p, uint8_t needle) {
+    __m128i v = _mm_loadu_si128((const __m128i *)p);
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8((char)needle)));
+}
+static inline uint32_t clinux_high_bits16(const uint8_t *p) {
+    return (uint32_t)_mm_movemask_epi8(_mm_loadu_si128((const __m128i *)p));
+}
+#else
+static inline uint32_t clinux_match16(const uint8_t *p, uint8_t needle) {
+    uint32_t mask = 0;
+    for (int i = 0; i < 16; i++) mask |= (uint32_t)(p[i] == needle) << i;
+    return mask;
+}
+static inline uint32_t clinux_high_bits16(const uint8_t *p) {
+    uint32_t mask = 0;
+    for (int i = 0; i < 16; i++) mask |= (uint32_t)(p[i] >> 7) << i;
+    return mask;
+}
+#endif
+
+#endif

@@ -1,0 +1,102 @@
+package import Synchronization
+
+/// Why a span was refused. The raw value is the `reason` label of `crest_spans_rejected_total`.
+package enum SpanRejection: String, CaseIterable, Sendable {
+    case zeroTraceID = "zero_trace_id"
+    case zeroSpanID = "zero_span_id"
+    case badIDLength = "bad_id_length"
+    case spanTooLarge = "span_too_large"
+    case malformed
+    case busy
+    case readOnly = "read_only"
+}
+
+/// Why a whole request was refused. The raw value is the `reason` label of `crest_requests_rejected_total`.
+package enum RequestRejection: String, CaseIterable, Sendable {
+    case malformed
+    case tooLarge = "too_large"
+    case mediaType = "media_type"
+    case encoding
+    case method
+    case notFound = "not_found"
+    case parameter
+    case busy
+    case readOnly = "read_only"
+}
+
+/// Why a metric line was refused. The raw value is the `reason` label of `crest_lines_rejected_total`.
+package enum LineRejection: String, CaseIterable, Sendable {
+    case noColon = "no_colon"
+    case noType = "no_type"
+    case emptyName = "empty_name"
+    case badValue = "bad_value"
+    case badType = "bad_type"
+    case badRate = "bad_rate"
+    case badTag = "bad_tag"
+    case notANumber = "nan"
+    case negativeCounter = "negative_counter"
+    case badUTF8 = "bad_utf8"
+    case lineTooLong = "line_too_long"
+    case tooManyTags = "too_many_tags"
+    case unsupported
+}
+
+/// A row of counters, one for each case of `Reason`.
+package struct ReasonCounters<Reason: CaseIterable & RawRepresentable<String> & Sendable & Equatable>: ~Copyable,
+    Sendable
+where Reason.AllCases: Sendable {
+    private let cells: [Cell]
+
+    private final class Cell: Sendable {
+        let value = Atomic<UInt64>(0)
+    }
+
+    package init() { cells = Reason.allCases.map { _ in Cell() } }
+
+    package func add(_ count: UInt64 = 1, _ reason: Reason) {
+        for (index, candidate) in Reason.allCases.enumerated() where candidate == reason {
+            cells[index].value.add(count, ordering: .relaxed)
+        }
+    }
+
+    package var total: UInt64 { cells.reduce(0) { $0 &+ $1.value.load(ordering: .relaxed) } }
+
+    /// Every reason with its count, in the order of the enum.
+    package var counts: [(reason: Reason, count: UInt64)] {
+        zip(Reason.allCases, cells).map { ($0, $1.value.load(ordering: .relaxed)) }
+    }
+}
+
+/// The counters behind `/api/crest/v1/ledger` and the `crest_*` metrics: what came in and what became of it.
+///
+///     spans:     received = stored + duplicate + rejected{reason} + in flight
+///                stored   = live + expired + thinned + deleted + quarantined + lost
+///     lines:     seen     = applied + rejected{reason}
+///     datagrams: received = handled + truncated + ring dropped
+///
+/// `stored` and what follows it belong to the store, which persists them; this type holds what the receiving side
+/// counts. Every term only grows, but for `spansInFlight`.
+package final class Ledger: Sendable {
+    package let spansReceived = Atomic<UInt64>(0)
+    package let spansAcknowledged = Atomic<UInt64>(0)
+    package let spansDuplicate = Atomic<UInt64>(0)
+    package let spansInFlight = Atomic<Int64>(0)
+    package let spansTruncated = Atomic<UInt64>(0)
+    package let spansRejected = ReasonCounters<SpanRejection>()
+
+    package let requestsReceived = Atomic<UInt64>(0)
+    package let requestsRejected = ReasonCounters<RequestRejection>()
+
+    package let datagramsReceived = Atomic<UInt64>(0)
+    package let datagramsHandled = Atomic<UInt64>(0)
+    package let datagramsTruncated = Atomic<UInt64>(0)
+    package let datagramsDroppedByKernel = Atomic<UInt64>(0)
+
+    package let linesSeen = Atomic<UInt64>(0)
+    package let linesApplied = Atomic<UInt64>(0)
+    package let linesRejected = ReasonCounters<LineRejection>()
+    /// Samples that found a window ring full; zero unless the engine stands still.
+    package let windowsDropped = Atomic<UInt64>(0)
+
+    package init() {}
+}

@@ -1,0 +1,50 @@
+/// Every limit of Crest in one place. What happens beyond each is said beside it.
+package enum Limits {
+    // Requests
+    /// Bytes of a body after inflation; more: 413, reason `too_large`.
+    package static let bodyBytes = 64 << 20
+    /// Bytes of a request line and its headers; more: 431.
+    package static let headerBytes = 64 << 10
+    /// Bytes of a datagram; longer ones are cut by the kernel: dropped, reason `truncated`.
+    package static let datagramBytes = 65_536
+    /// Nesting of arrays and maps in attribute values and JSON; deeper: the body is malformed.
+    package static let nestingDepth = 64
+
+    // Spans: what is beyond is dropped, counted in the dropped counts, and the span is marked `truncated`.
+    package static let attributesPerSpan = 1_024
+    package static let eventsPerSpan = 1_024
+    package static let linksPerSpan = 1_024
+    package static let attributeValueBytes = 256 << 10
+    /// Bytes of one span's strings; a larger span is rejected, reason `span_too_large`.
+    package static let spanBytes = 4 << 20
+    /// Bytes of a span or attribute name; longer names are cut.
+    package static let nameBytes = 64 << 10
+
+    // Metrics
+    /// Series in all and of one family; beyond: the overflow series of the family.
+    package static let series = 1_000_000
+    package static let seriesPerFamily = 200_000
+    /// Bytes of one StatsD line; longer: rejected, reason `line_too_long`.
+    package static let lineBytes = 8_192
+    /// Tags of one line; more: rejected, reason `too_many_tags`.
+    package static let tagsPerLine = 64
+
+    // Store
+    /// Bytes and requests of one WAL group; a larger request gets a group of its own.
+    package static let groupBytes = 4 << 20
+    package static let groupRequests = 512
+    /// Bytes waiting for the commit thread; more: 503 with Retry-After, reason `busy`.
+    package static let commitQueueBytes = 64 << 20
+    /// Bytes of spans in memory before they are sealed into a segment.
+    package static let headBytes = 48 << 20
+    /// Spans of one block of a segment.
+    package static let blockSpans = 8_192
+
+    // Queries
+    /// Traces one search may return; more asked: 400.
+    package static let searchLimit = 10_000
+    /// Spans one trace query returns; the rest is cut and the reply says so.
+    package static let spansPerTrace = 100_000
+    package static let querySeconds = 11
+    package static let queryBytes = 1 << 30
+}
