@@ -80,6 +80,14 @@ package struct ByteReader: ~Escapable {
         return start
     }
 
+    /// Skips `count` bytes and returns them, borrowed.
+    @_lifetime(copy self)
+    @_lifetime(self: copy self)
+    package mutating func readSpan(_ count: Int) throws(ByteReadError) -> RawSpan {
+        let start = try skip(count)
+        return bytes.extracting(start..<start + count)
+    }
+
     /// Reads `count` bytes into a new array.
     @inlinable
     @_lifetime(self: copy self)

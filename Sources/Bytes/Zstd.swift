@@ -33,6 +33,35 @@ package final class ZstdCompressor {
         target.append(contentsOf: frame)
         return frame.count
     }
+
+    /// Writes one frame holding `source` into `target` and returns its size; nil when it does not fit there.
+    package func compress(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    ) -> Int? {
+        guard let context = context else { return nil }
+        let size = ZSTD_compressCCtx(
+            context, target.baseAddress, target.count, source.baseAddress, source.count, level)
+        return ZSTD_isError(size) == 0 ? size : nil
+    }
+}
+
+/// A reusable zstd decompressor (one context, single-threaded use).
+package final class ZstdDecompressor {
+    private let context: OpaquePointer?
+
+    package init() { context = ZSTD_createDCtx() }
+
+    deinit { _ = ZSTD_freeDCtx(context) }
+
+    /// Inflates one frame into `target` and returns the bytes written; nil for damage or a frame that needs more room.
+    package func inflate(
+        _ source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer
+    ) -> Int? {
+        guard let context = context else { return nil }
+        let size = ZSTD_decompressDCtx(
+            context, target.baseAddress, target.count, source.baseAddress, source.count)
+        return ZSTD_isError(size) == 0 ? size : nil
+    }
 }
 
 /// Inflates a zstd stream of one or more frames; never produces more than `limit` bytes.

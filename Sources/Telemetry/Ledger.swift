@@ -20,6 +20,7 @@ package enum RequestRejection: String, CaseIterable, Sendable {
     case method
     case notFound = "not_found"
     case parameter
+    case timeout
     case busy
     case readOnly = "read_only"
 }
@@ -53,7 +54,7 @@ where Reason.AllCases: Sendable {
 
     package init() { cells = Reason.allCases.map { _ in Cell() } }
 
-    package func add(_ count: UInt64 = 1, _ reason: Reason) {
+    package func add(_ count: UInt64, _ reason: Reason) {
         for (index, candidate) in Reason.allCases.enumerated() where candidate == reason {
             cells[index].value.add(count, ordering: .relaxed)
         }

@@ -39,6 +39,10 @@ package enum Limits {
     package static let headBytes = 48 << 20
     /// Spans of one block of a segment.
     package static let blockSpans = 8_192
+    /// Distinct operations one head lists; later ones are stored and searchable, but in no service list.
+    package static let catalogOperations = 100_000
+    /// Heads that wait for being sealed; more: 503 with Retry-After, reason `busy`.
+    package static let sealingHeads = 2
 
     // Queries
     /// Traces one search may return; more asked: 400.
@@ -47,4 +51,11 @@ package enum Limits {
     package static let spansPerTrace = 100_000
     package static let querySeconds = 11
     package static let queryBytes = 1 << 30
+    /// Traces and seconds a service graph is computed from, newest first; the reply says when older ones are missing.
+    package static let dependencyTraces = 20_000
+    package static let dependencySeconds = 5
+    /// Traces looked at for the remote names of a service, newest first.
+    package static let remoteNameTraces = 1_000
+    /// Ids of one request for many traces; more: 400.
+    package static let tracesPerRequest = 1_000
 }

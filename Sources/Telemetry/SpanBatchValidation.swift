@@ -4,6 +4,11 @@ package struct SpanBatchDefect: Error, Hashable, Sendable {
     package let table: String
     /// Row index in that array.
     package let row: Int
+
+    package init(table: String, row: Int) {
+        self.table = table
+        self.row = row
+    }
 }
 
 extension SpanBatch {

@@ -1,1 +1,78 @@
-// Placeholder: replaced by the module's first file.
+internal import ArgumentParser
+
+/// Measures the built daemon: CPU seconds per million items, bytes per span, latencies; the floor beside each.
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measures crestd: CPU seconds per million items, bytes per span, latencies, beside the floor.",
+        discussion: """
+            Every line of output is one JSON object. The programs are looked for beside bench itself.
+
+            Examples:
+              bench ingest --spans 600000       OTLP/HTTP to durable, sealed and served by id
+              bench statsd --lines 4000000      DogStatsD over UDP, kernel included
+              bench all --spans 20000 --lines 100000    the small form that the tests run
+            """,
+        subcommands: [Ingest.self, StatsD.self, All.self, Sink.self, Drain.self])
+}
+
+/// What all measurements share.
+struct Machine: ParsableArguments {
+    @Option(help: "Connections (ingest) that send at the same time.")
+    var connections = 2
+}
+
+struct Ingest: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Records promo-shop's OTLP traffic, replays it into crestd, looks traces up.")
+
+    @OptionGroup var machine: Machine
+    @Option(help: "Spans to send, at least.") var spans = 600_000
+    @Option(help: "Lookups of a trace by id.") var lookups = 2_000
+    @Option(help: "Seed of the shop.") var seed = 42
+
+    func run() throws {
+        try runIngest(spans: spans, lookups: lookups, connections: machine.connections, seed: seed)
+    }
+}
+
+struct StatsD: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "statsd", abstract: "Sends tagged DogStatsD lines of 10,000 series over UDP.")
+
+    @Option(help: "Lines to send.") var lines = 4_000_000
+    @Option(help: "Datagrams a second; 0 sends as fast as possible.") var rate = 20_000
+    @Option(help: "Seed of the lines.") var seed: UInt64 = 42
+
+    func run() throws { try runStatsD(lines: lines, rate: rate, seed: seed) }
+}
+
+struct All: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Every measurement, one after another.")
+
+    @OptionGroup var machine: Machine
+    @Option(help: "Spans to send, at least.") var spans = 600_000
+    @Option(help: "DogStatsD lines to send.") var lines = 4_000_000
+    @Option(help: "Lookups of a trace by id.") var lookups = 2_000
+
+    func run() throws {
+        try runIngest(spans: spans, lookups: lookups, connections: machine.connections, seed: 42)
+        try runStatsD(lines: lines, rate: 20_000, seed: 42)
+    }
+}
+
+/// The floor of ingest: a server that reads bodies, sums their bytes and answers 200.
+struct Sink: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "The floor of ingest (started by bench).", shouldDisplay: false)
+    func run() throws { try HTTPSink(keep: false).serveForever() }
+}
+
+/// The floor of statsd: a loop that drains a socket with recvmmsg and splits the lines.
+struct Drain: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "The floor of statsd (started by bench).", shouldDisplay: false)
+    func run() throws { try drainForever() }
+}
+
+Bench.main()

@@ -1,1 +1,3 @@
-// Placeholder: replaced by the module's first file.
+internal import Glibc
+
+exit(await Program.run(Array(CommandLine.arguments.dropFirst())))

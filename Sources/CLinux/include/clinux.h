@@ -33,6 +33,17 @@ int clinux_enable_drop_counter(int fd);
 /// The socket's drop count from SO_MEMINFO, or -errno.
 int64_t clinux_socket_drops(int fd);
 
+/// The port that a bound IPv4 or IPv6 socket has, or -errno.
+int clinux_bound_port(int fd);
+
+/// An eventfd, non-blocking and closed on exec; or -errno.
+int clinux_event_create(void);
+/// Makes the eventfd readable. Returns 0 or -errno.
+int clinux_event_signal(int fd);
+
+/// Names the calling thread; at most 15 bytes are kept.
+void clinux_name_thread(const char *name);
+
 /// CRC32C (Castagnoli) of `length` bytes, continuing from `crc` (0 to start). Hardware instructions where present.
 uint32_t clinux_crc32c(uint32_t crc, const void *bytes, size_t length);
 

@@ -1,0 +1,72 @@
+package import Telemetry
+
+/// Everything about the daemon that can be set, with the defaults of a start without arguments.
+package struct Configuration: Hashable, Sendable {
+    package enum LogFormat: String, CaseIterable, Sendable {
+        case text
+        case json
+    }
+
+    package enum LogLevel: String, CaseIterable, Sendable {
+        case debug
+        case info
+        case warning
+        case error
+    }
+
+    /// How much the store may keep.
+    package enum Space: Hashable, Sendable {
+        case bytes(UInt64)
+        /// Of the file system that the data directory is on, 1...100.
+        case percent(UInt64)
+    }
+
+    /// By setting name, in the order of the ready line. Only `statsd` may have more than one address.
+    package var listeners: [ListenerName: [ListenerAddress]] = [:]
+    package var dataDirectory = ""
+    package var durability = Durability.synced
+    package var memoryLimit: UInt64 = 0
+    package var logFormat = LogFormat.text
+    package var logLevel = LogLevel.info
+    /// Nanoseconds from arrival; nil: for ever.
+    package var retentionAge: UInt64?
+    package var retentionSpace = Space.percent(80)
+    package var allowsInsecureBind = false
+
+    package init() {}
+
+    package func addresses(_ name: ListenerName) -> [ListenerAddress] { listeners[name] ?? [] }
+}
+
+/// The listeners there are, in the order of the ready line. The raw value is the flag without its dashes.
+package enum ListenerName: String, CaseIterable, Sendable {
+    case http
+    case otlpHTTP = "otlp-http"
+    case otlpGRPC = "otlp-grpc"
+    case zipkin
+    case jaegerHTTP = "jaeger-http"
+    case jaegerUDP = "jaeger-udp"
+    case statsD = "statsd"
+    case crestUDP = "crest-udp"
+
+    var defaultPort: UInt16 {
+        switch self {
+        case .http: 8_400
+        case .otlpHTTP: 4_318
+        case .otlpGRPC: 4_317
+        case .zipkin: 9_411
+        case .jaegerHTTP: 14_268
+        case .jaegerUDP: 6_831
+        case .statsD: 8_125
+        case .crestUDP: 8_401
+        }
+    }
+
+    /// False for listeners that this version accepts in the configuration and does not bind.
+    package var isBuilt: Bool {
+        switch self {
+        case .http, .otlpHTTP, .zipkin, .statsD: true
+        case .otlpGRPC, .jaegerHTTP, .jaegerUDP, .crestUDP: false
+        }
+    }
+}

@@ -1,0 +1,56 @@
+internal import Bytes
+internal import Telemetry
+
+/// Why a body could not be had in plain form.
+enum BodyError: Error {
+    case tooLarge(limit: Int)
+    /// The compressed bytes are damaged; the text names the encoding.
+    case corrupt(encoding: String)
+    case unknownEncoding(String)
+}
+
+extension Request {
+    /// The body with its `Content-Encoding` undone, at most ``Limits/bodyBytes``.
+    func plainBody(limit: Int = Limits.bodyBytes) throws(BodyError) -> [UInt8] {
+        let encoding = (header("content-encoding") ?? "").lowercased()
+        let plain: [UInt8]
+        do {
+            switch encoding {
+            case "", "identity": plain = body
+            case _ where body.isEmpty: plain = []
+            case "gzip", "x-gzip": plain = try inflatedBody(.gzip, limit)
+            case "deflate": plain = try inflatedBody(.zlib, limit)
+            case "zstd":
+                // Borrowing the array keeps typed throws out of a closure's way.
+                let result = body.withUnsafeBytes { bytes in
+                    Result { () throws(InflateError) in try zstdInflated(bytes, limit: limit) }
+                }
+                plain = try result.get()
+            default: throw BodyError.unknownEncoding(encoding)
+            }
+        } catch let error as InflateError {
+            switch error {
+            case .malformed: throw .corrupt(encoding: encoding)
+            case .tooLarge(let limit): throw .tooLarge(limit: limit)
+            }
+        } catch {
+            throw .unknownEncoding(encoding)
+        }
+        guard plain.count <= limit else { throw .tooLarge(limit: limit) }
+        return plain
+    }
+
+    private func inflatedBody(_ framing: DeflateFraming, _ limit: Int) throws(InflateError) -> [UInt8] {
+        let result = body.withUnsafeBytes { bytes in
+            Result { () throws(InflateError) in try inflated(bytes, framing: framing, limit: limit) }
+        }
+        return try result.get()
+    }
+
+    /// The media type without parameters, in lower case; empty when the header is missing.
+    var mediaType: String {
+        let value = header("content-type") ?? ""
+        let bare = value.prefix { $0 != ";" }
+        return bare.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed().map { $0.lowercased() }.joined()
+    }
+}

@@ -1,0 +1,151 @@
+internal import MetricsEngine
+internal import Synchronization
+package import Telemetry
+
+/// One of Crest's own families on `/metrics`.
+package struct SelfMetricFamily: Sendable {
+    package struct Sample: Sendable {
+        package var labels: [(name: String, value: String)]
+        package var value: Double
+
+        package init(labels: [(name: String, value: String)] = [], value: Double) {
+            self.labels = labels
+            self.value = value
+        }
+    }
+
+    /// Complete, with `_total` when it is a counter.
+    package var name: String
+    package var isCounter: Bool
+    package var help: String
+    package var samples: [Sample]
+
+    package init(name: String, isCounter: Bool, help: String, samples: [Sample]) {
+        self.name = name
+        self.isCounter = isCounter
+        self.help = help
+        self.samples = samples
+    }
+
+    package static func counter(_ name: String, _ help: String, _ value: UInt64) -> SelfMetricFamily {
+        SelfMetricFamily(name: name, isCounter: true, help: help, samples: [Sample(value: Double(value))])
+    }
+
+    package static func gauge(_ name: String, _ help: String, _ value: Double) -> SelfMetricFamily {
+        SelfMetricFamily(name: name, isCounter: false, help: help, samples: [Sample(value: value)])
+    }
+
+    /// A counter with one sample for each value of a label.
+    package static func counters(
+        _ name: String, _ help: String, by label: String, _ values: [(String, UInt64)]
+    ) -> SelfMetricFamily {
+        let samples = values.map { Sample(labels: [(label, $0.0)], value: Double($0.1)) }
+        return SelfMetricFamily(name: name, isCounter: true, help: help, samples: samples)
+    }
+}
+
+extension Ledger {
+    /// The terms of the ledger that the receiving side counts.
+    package var selfMetrics: [SelfMetricFamily] {
+        [
+            .counter("crest_spans_received_total", "Spans received.", spansReceived.load(ordering: .relaxed)),
+            .counter(
+                "crest_spans_acknowledged_total", "Spans acknowledged to their sender.",
+                spansAcknowledged.load(ordering: .relaxed)),
+            .counter(
+                "crest_spans_duplicate_total", "Spans received again and stored once.",
+                spansDuplicate.load(ordering: .relaxed)),
+            .counters(
+                "crest_spans_rejected_total", "Spans refused, by reason.", by: "reason",
+                spansRejected.counts.map { ($0.reason.rawValue, $0.count) }),
+            .gauge(
+                "crest_spans_in_flight", "Spans received and not yet stored.",
+                Double(spansInFlight.load(ordering: .relaxed))),
+            .counter(
+                "crest_spans_truncated_total", "Spans stored without what was beyond a limit.",
+                spansTruncated.load(ordering: .relaxed)),
+            .counter(
+                "crest_requests_received_total", "HTTP requests that carried telemetry.",
+                requestsReceived.load(ordering: .relaxed)),
+            .counters(
+                "crest_requests_rejected_total", "HTTP requests refused as a whole, by reason.", by: "reason",
+                requestsRejected.counts.map { ($0.reason.rawValue, $0.count) }),
+            .counter(
+                "crest_datagrams_received_total", "Datagrams read from sockets.",
+                datagramsReceived.load(ordering: .relaxed)),
+            .counter(
+                "crest_datagrams_handled_total", "Datagrams decoded.", datagramsHandled.load(ordering: .relaxed)),
+            .counter(
+                "crest_datagrams_truncated_total", "Datagrams dropped because they were too long.",
+                datagramsTruncated.load(ordering: .relaxed)),
+            .counter(
+                "crest_datagrams_dropped_by_kernel_total", "Datagrams the kernel dropped for want of buffer.",
+                datagramsDroppedByKernel.load(ordering: .relaxed)),
+            .counter("crest_lines_seen_total", "Metric lines seen.", linesSeen.load(ordering: .relaxed)),
+            .counter("crest_lines_applied_total", "Metric lines applied.", linesApplied.load(ordering: .relaxed)),
+            .counters(
+                "crest_lines_rejected_total", "Metric lines refused, by reason.", by: "reason",
+                linesRejected.counts.map { ($0.reason.rawValue, $0.count) }),
+            .counter(
+                "crest_windows_dropped_total", "Seconds of metrics lost between receiver and engine.",
+                windowsDropped.load(ordering: .relaxed)),
+        ]
+    }
+}
+
+extension LineCounters {
+    var selfMetrics: [SelfMetricFamily] {
+        [
+            .counter("crest_statsd_events_total", "DogStatsD events accepted.", events.load(ordering: .relaxed)),
+            .counter(
+                "crest_statsd_service_checks_total", "DogStatsD service checks accepted.",
+                serviceChecks.load(ordering: .relaxed)),
+            .counters(
+                "crest_statsd_skipped_fields_total", "Fields of metric lines that were skipped.", by: "kind",
+                [
+                    ("ignored", ignoredFields.load(ordering: .relaxed)),
+                    ("unknown", unknownFields.load(ordering: .relaxed)),
+                ]),
+            .counter(
+                "crest_statsd_ignored_rates_total", "Sample rates on gauges and sets.",
+                ignoredRates.load(ordering: .relaxed)),
+            .counters(
+                "crest_statsd_signed_gauges_total", "Gauges with an explicit sign, by how they were read.",
+                by: "policy",
+                [
+                    ("change", signedGaugeChanges.load(ordering: .relaxed)),
+                    ("level", signedGaugeLevels.load(ordering: .relaxed)),
+                ]),
+            .counter(
+                "crest_key_cache_resets_total", "Times a receiver's key cache was full and started anew.",
+                keyCacheResets.load(ordering: .relaxed)),
+            .counter(
+                "crest_windows_deferred_total", "Seconds of metrics handed to the engine late.",
+                deferredWindows.load(ordering: .relaxed)),
+        ]
+    }
+}
+
+extension MetricsEngine {
+    var selfMetrics: [SelfMetricFamily] {
+        let counts = seriesCounts
+        return [
+            .gauge("crest_series", "Metric series held.", Double(counts.series)),
+            .gauge("crest_series_limit", "Metric series that may be held.", Double(Limits.series)),
+            .gauge("crest_metric_families", "Metric families held.", Double(counts.families)),
+            .counter(
+                "crest_series_overflowed_total", "Keys sent to an overflow series because a limit was reached.",
+                counts.overflowed),
+            .counter(
+                "crest_type_conflicts_total", "Families renamed because another type has their name.",
+                counts.typeConflicts),
+            .counter(
+                "crest_name_collisions_total", "Different names as sent that became one family.",
+                counts.nameCollisions),
+            .counter("crest_duplicate_labels_total", "Labels that repeated a name.", counts.duplicateLabels),
+            .counter(
+                "crest_live_windows_evicted_total", "Seconds of live histograms dropped for want of memory.",
+                evictedLiveWindows),
+        ]
+    }
+}

@@ -1,0 +1,36 @@
+/// Readiness, liveness, reload and the page at the root.
+enum Admin {
+    static func ready(_ call: Call) -> Response {
+        guard call.context.daemon.isReady() else {
+            var response = Response.text("not ready\n", status: 503)
+            response.headers.append(("retry-after", "1"))
+            return response
+        }
+        return .text("ready\n")
+    }
+
+    static func healthy(_ call: Call) -> Response { .text("healthy\n") }
+
+    /// `POST /-/reload`, as SIGHUP does.
+    static func reload(_ call: Call) -> Response {
+        guard let problem = call.context.daemon.reload() else { return .text("reloaded\n") }
+        return .text(problem + "\n", status: 501)
+    }
+
+    static func root(_ call: Call) -> Response { .text(rootPage) }
+
+    private static let rootPage = """
+        Crest: traces and metrics.
+
+        write   POST /v1/traces            OTLP, protobuf or JSON
+                POST /api/v2/spans         Zipkin JSON
+                POST /api/v1/statsd        StatsD lines
+        scrape  GET  /metrics
+        read    GET  /api/crest/v1/        traces/{id} search services operations series ledger status durable
+                GET  /api/                 Jaeger: services operations traces traces/{id} dependencies
+                GET  /api/v2/              Zipkin: services spans remoteServices traces trace/{id} traceMany
+                                           dependencies autocompleteKeys autocompleteValues
+        admin   GET  /-/ready /-/healthy   POST /-/reload
+
+        """
+}

@@ -1,0 +1,40 @@
+internal import SpanPipeline
+internal import Telemetry
+internal import WireFormats
+
+extension JSONWriter {
+    /// One trace of a list. Ids have 32 digits; 64-bit nanoseconds are strings, as in OTLP's JSON.
+    /// Source: schemas/http-api.yaml, "TraceSummary".
+    mutating func summary(_ summary: TraceSummary) {
+        beginObject()
+        summaryMembers(summary)
+        endObject()
+    }
+
+    mutating func summaryMembers(_ summary: TraceSummary) {
+        string("traceID", summary.traceID.hex32)
+        string("rootService", summary.rootService)
+        string("rootName", summary.rootName)
+        string("start", TimeText.rfc3339(nanoseconds: summary.start))
+        string("startUnixNano", String(summary.start))
+        number("durationNanos", summary.duration)
+        number("spanCount", summary.spanCount)
+        number("errorCount", summary.errorCount)
+        key("services")
+        beginArray()
+        for service in summary.services {
+            beginObject()
+            string("name", service.name)
+            number("spanCount", service.spanCount)
+            number("errorCount", service.errorCount)
+            endObject()
+        }
+        endArray()
+    }
+
+    mutating func strings(_ list: [String]) {
+        beginArray()
+        for text in list { string(text) }
+        endArray()
+    }
+}

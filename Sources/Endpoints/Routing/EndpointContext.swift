@@ -1,0 +1,82 @@
+package import QueryEngine
+package import Telemetry
+
+/// Everything the endpoints may use, handed in by the daemon or a test. No endpoint opens a file or reads a clock.
+package struct EndpointContext: Sendable {
+    package var sink: any SpanSink
+    package var engine: QueryEngine
+    package var ledger: Ledger
+    package var durability: Durability
+    /// The arrival time of a request and "now" of a query window: unix nanoseconds.
+    package var now: @Sendable () -> UInt64
+    package var metrics: MetricsHandlers
+    package var daemon: DaemonQuestions
+
+    package init(
+        sink: any SpanSink, source: any SpanSource, ledger: Ledger, durability: Durability = .synced,
+        now: @escaping @Sendable () -> UInt64, metrics: MetricsHandlers = MetricsHandlers(),
+        daemon: DaemonQuestions = DaemonQuestions()
+    ) {
+        self.sink = sink
+        self.engine = QueryEngine(source: source)
+        self.ledger = ledger
+        self.durability = durability
+        self.now = now
+        self.metrics = metrics
+        self.daemon = daemon
+    }
+}
+
+/// What the endpoints ask the running daemon. Every closure answers at once, from any thread.
+package struct DaemonQuestions: Sendable {
+    /// False until recovery is done and again while stopping.
+    package var isReady: @Sendable () -> Bool = { true }
+    /// Why span requests should be refused before their body is read; nil when they are welcome.
+    package var overload: @Sendable () -> CommitRefusal? = { nil }
+    /// The highest WAL sequence that is as durable as the store promises; zero before the first.
+    package var durableSequence: @Sendable () -> UInt64 = { 0 }
+    package var store: @Sendable () -> StoreCounts = { StoreCounts() }
+    package var status: @Sendable () -> DaemonStatus = { DaemonStatus() }
+    /// Reads the configuration again. Nil: done. A text: what is wrong; the old configuration stays.
+    package var reload: @Sendable () -> String? = { "nothing can be reloaded while running; restart to apply" }
+
+    package init() {}
+}
+
+/// The store's terms of the ledger, as it persists them: what became of every span stored, over all restarts.
+///
+///     stored = live + expired + thinned + deleted + quarantined + lost
+package struct StoreCounts: Hashable, Sendable {
+    /// Stored by this process or an earlier one.
+    package var stored: UInt64 = 0
+    /// Of these, stored before this process started.
+    package var storedBefore: UInt64 = 0
+    package var live: UInt64 = 0
+    package var expired: UInt64 = 0
+    package var thinned: UInt64 = 0
+    package var deleted: UInt64 = 0
+    package var quarantined: UInt64 = 0
+    package var lost: UInt64 = 0
+
+    package init() {}
+}
+
+/// What `GET /api/crest/v1/status` shows besides the ledger.
+package struct DaemonStatus: Sendable {
+    package var version = ""
+    package var startedUnixNano: UInt64 = 0
+    /// Flag name and real address, or `off`, in the order of the ready line.
+    package var listeners: [(name: String, address: String)] = []
+    package var dataDirectory = ""
+    package var segmentCount = 0
+    package var segmentBytes: UInt64 = 0
+    package var headSpanCount = 0
+    package var headBytes: UInt64 = 0
+    package var walBytes: UInt64 = 0
+    package var seriesCount = 0
+    package var residentBytes: UInt64 = 0
+    /// Plain sentences about what needs attention: read-only, quarantined files. Empty when all is well.
+    package var warnings: [String] = []
+
+    package init() {}
+}

@@ -1,0 +1,17 @@
+/// Which listener a request came in by. Each serves its own part of the paths; the raw value is the flag's name.
+package enum ListenerRole: String, CaseIterable, Sendable {
+    /// Everything: all ingest paths, all query APIs, scrape and admin.
+    case http
+    /// `/v1/*` only.
+    case otlpHTTP = "otlp-http"
+    /// The Zipkin paths, with and without the prefix `/zipkin`, and `/health`.
+    case zipkin
+}
+
+/// Where a request should be answered.
+package enum Work: Sendable {
+    /// On the event loop: short, never waits.
+    case inline
+    /// On a thread pool: may read files and take up to ``Limits/querySeconds``.
+    case pool
+}

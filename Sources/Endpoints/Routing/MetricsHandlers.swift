@@ -1,0 +1,22 @@
+/// The endpoints of the metrics side, plugged in by the daemon. Bodies arrive inflated.
+package struct MetricsHandlers: Sendable {
+    /// `POST /api/v1/statsd`.
+    package var statsD: @Sendable (Request) -> Response
+    /// `GET /metrics`.
+    package var scrape: @Sendable (Request) -> Response
+    /// `GET /api/crest/v1/series`.
+    package var series: @Sendable (Request) -> Response
+
+    /// Those left out answer 404, saying that this daemon takes no metrics.
+    package init(
+        statsD: @escaping @Sendable (Request) -> Response = { _ in unavailable },
+        scrape: @escaping @Sendable (Request) -> Response = { _ in unavailable },
+        series: @escaping @Sendable (Request) -> Response = { _ in unavailable }
+    ) {
+        self.statsD = statsD
+        self.scrape = scrape
+        self.series = series
+    }
+
+    package static let unavailable = Response.text("metrics are off in this daemon\n", status: 404)
+}

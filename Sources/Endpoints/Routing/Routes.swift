@@ -1,0 +1,94 @@
+/// Every path there is. Source: schemas/http-api.yaml.
+enum Routes {
+    static let all = ingest + jaeger + zipkin + own + admin
+
+    private static let otlpRoles: Set<ListenerRole> = [.http, .otlpHTTP]
+    private static let zipkinRoles: Set<ListenerRole> = [.http, .zipkin]
+
+    private static let ingest: [Route] =
+        [
+            Route(
+                "POST", "/v1/traces", .otlp, roles: otlpRoles, takesSpans: true,
+                .later { OTLPIngest.traces($0, reply: $1) }),
+            Route("POST", "/v1/metrics", .otlp, roles: otlpRoles, .now(OTLPIngest.notTaken("metrics"))),
+            Route("POST", "/v1/logs", .otlp, roles: otlpRoles, .now(OTLPIngest.notTaken("logs"))),
+            Route(
+                "POST", "/api/traces", .plain,
+                .now(ZipkinIngest.notTaken("Jaeger thrift", instead: "POST /v1/traces"))),
+            Route(
+                "POST", "/api/v1/write", .plain,
+                .now(ZipkinIngest.notTaken("Prometheus remote write", instead: "POST /api/v1/statsd"))),
+            Route("POST", "/api/v1/statsd", .own, .now(MetricsRouting.statsD)),
+        ]
+        + ["", "/zipkin"].flatMap { prefix in
+            [
+                Route(
+                    "POST", prefix + "/api/v2/spans", .zipkin, roles: zipkinRoles, takesSpans: true,
+                    .later { ZipkinIngest.spans($0, reply: $1) }),
+                Route(
+                    "POST", prefix + "/api/v1/spans", .zipkin, roles: zipkinRoles,
+                    .now(ZipkinIngest.notTaken("Zipkin v1", instead: "POST /api/v2/spans"))),
+            ]
+        }
+
+    private static let jaeger: [Route] = [
+        Route("GET", "/api/services", .jaeger, work: .pool, .now(JaegerQueries.services)),
+        Route("GET", "/api/services/*/operations", .jaeger, work: .pool, .now(JaegerQueries.operationNames)),
+        Route("GET", "/api/operations", .jaeger, work: .pool, .now(JaegerQueries.operations)),
+        Route("GET", "/api/traces", .jaeger, work: .pool, .now(JaegerQueries.search)),
+        Route("GET", "/api/traces/*", .jaeger, work: .pool, .now(JaegerQueries.trace)),
+        Route("GET", "/api/dependencies", .jaeger, work: .pool, .now(JaegerQueries.dependencies)),
+    ]
+
+    private static let zipkin: [Route] = ["", "/zipkin"].flatMap { prefix in
+        let paths: [(String, @Sendable (Call) -> Response)] = [
+            ("services", ZipkinQueries.services), ("spans", ZipkinQueries.spanNames),
+            ("remoteServices", ZipkinQueries.remoteServices), ("traces", ZipkinQueries.search),
+            ("trace/*", ZipkinQueries.trace), ("traceMany", ZipkinQueries.traceMany),
+            ("dependencies", ZipkinQueries.dependencies), ("autocompleteKeys", ZipkinQueries.autocompleteKeys),
+            ("autocompleteValues", ZipkinQueries.autocompleteValues),
+        ]
+        let health = Route("GET", prefix + "/health", .zipkin, roles: zipkinRoles, .now(ZipkinQueries.health))
+        return paths.map { path, handle in
+            Route("GET", "\(prefix)/api/v2/\(path)", .zipkin, roles: zipkinRoles, work: .pool, .now(handle))
+        } + [health]
+    }
+
+    private static let own: [Route] = {
+        let root = "/api/crest/v1/"
+        return [
+            Route("GET", root + "traces/*", .own, work: .pool, .now(OwnQueries.trace)),
+            Route("DELETE", root + "traces/*", .own, .now(OwnQueries.deleteTrace)),
+            Route("GET", root + "search", .own, work: .pool, .now(OwnQueries.search)),
+            Route("GET", root + "services", .own, work: .pool, .now(OwnQueries.services)),
+            Route("GET", root + "operations", .own, work: .pool, .now(OwnQueries.operations)),
+            Route("GET", root + "ledger", .own, work: .pool, .now(LedgerReport.get)),
+            Route("GET", root + "status", .own, work: .pool, .now(StatusReport.get)),
+            Route("GET", root + "durable", .own, .now(OwnQueries.durable)),
+            Route("GET", root + "series", .own, work: .pool, .now { $0.context.metrics.series($0.request) }),
+        ]
+    }()
+
+    private static let admin: [Route] = [
+        Route("GET", "/metrics", .plain, work: .pool, .now { $0.context.metrics.scrape($0.request) }),
+        Route("GET", "/-/ready", .plain, .now(Admin.ready)),
+        Route("GET", "/-/healthy", .plain, .now(Admin.healthy)),
+        Route("POST", "/-/reload", .plain, work: .pool, .now(Admin.reload)),
+        Route("GET", "/", .plain, .now(Admin.root)),
+    ]
+}
+
+/// The way to the metrics side.
+enum MetricsRouting {
+    /// `POST /api/v1/statsd`: inflated here, so that the cap and the answers are the same everywhere.
+    static func statsD(_ call: Call) -> Response {
+        switch call.plainBody() {
+        case .failure(let refused): return refused.response
+        case .success(let plain):
+            var request = call.request
+            request.body = plain
+            request.headers.removeAll { $0.name == "content-encoding" }
+            return call.context.metrics.statsD(request)
+        }
+    }
+}

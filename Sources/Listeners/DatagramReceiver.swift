@@ -1,0 +1,11 @@
+/// Takes the datagrams of one socket. Created, used and destroyed on the socket's own thread.
+package protocol DatagramReceiver {
+    /// One datagram, borrowed for the call.
+    mutating func receive(_ datagram: UnsafeRawBufferPointer)
+
+    /// Called about four times a second while datagrams come or ``isPending`` says so, and otherwise rarely.
+    mutating func tick()
+
+    /// True when something received waits for a later ``tick()``.
+    var isPending: Bool { get }
+}

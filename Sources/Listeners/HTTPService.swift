@@ -1,0 +1,112 @@
+package import Endpoints
+package import Telemetry
+
+/// What a listener asks of the code above it. One value a listener; all closures may be called from any event loop.
+package struct HTTPService: Sendable {
+    /// Answers one request. `reply` is called exactly once, from any thread. The budget is cancelled when the
+    /// connection breaks before that.
+    package typealias Respond =
+        @Sendable (
+            _ request: Request, _ budget: QueryBudget, _ reply: @escaping @Sendable (Response) -> Void
+        ) -> Void
+
+    package var respond: Respond
+    /// The answer to a request whose body need not be read, asked when its head is there and a body follows.
+    /// Nil: the body is read and ``respond`` asked.
+    package var preempt: @Sendable (_ head: Request) -> Response?
+    /// True when ``respond`` may take long or block, so that it must not run on an event loop.
+    package var isBlocking: @Sendable (Request) -> Bool
+    /// The answer to a request that the listener refuses by itself. The target is empty when it was not readable.
+    package var refuse: @Sendable (_ refusal: HTTPRefusal, _ target: String) -> Response
+
+    package init(
+        respond: @escaping Respond, preempt: @escaping @Sendable (_ head: Request) -> Response? = { _ in nil },
+        isBlocking: @escaping @Sendable (Request) -> Bool = { _ in false },
+        refuse: @escaping @Sendable (HTTPRefusal, String) -> Response = { refusal, _ in refusal.response }
+    ) {
+        self.respond = respond
+        self.preempt = preempt
+        self.isBlocking = isBlocking
+        self.refuse = refuse
+    }
+}
+
+/// Why a listener answers a request without asking the service. The connection is closed after each.
+package enum HTTPRefusal: Hashable, Sendable {
+    /// Not HTTP/1.x, or malformed.
+    case malformed(String)
+    case version
+    case bodyTooLarge(limit: Int)
+    case headerTooLarge(limit: Int)
+    case slowHeader(seconds: Int)
+    case slowBody(seconds: Int)
+    /// The bodies being received fill their budget.
+    case busy(retryAfter: Int)
+
+    package var status: Int {
+        switch self {
+        case .malformed: 400
+        case .slowHeader, .slowBody: 408
+        case .bodyTooLarge: 413
+        case .headerTooLarge: 431
+        case .busy: 503
+        case .version: 505
+        }
+    }
+
+    package var message: String {
+        switch self {
+        case .malformed(let what): "malformed HTTP request: \(what)"
+        case .version: "only HTTP/1.0 and HTTP/1.1 are spoken here"
+        case .bodyTooLarge(let limit): "the body is larger than \(limit) bytes"
+        case .headerTooLarge(let limit): "the request line and headers are larger than \(limit) bytes"
+        case .slowHeader(let seconds): "the request's headers took longer than \(seconds) s"
+        case .slowBody(let seconds): "the request's body came too slowly or took longer than \(seconds) s"
+        case .busy: "too many bytes are being received; try again later"
+        }
+    }
+
+    /// The reason under which the refusal is counted.
+    package var reason: RequestRejection {
+        switch self {
+        case .malformed, .version: .malformed
+        case .bodyTooLarge, .headerTooLarge: .tooLarge
+        case .slowHeader, .slowBody: .timeout
+        case .busy: .busy
+        }
+    }
+
+    /// The plain-text answer.
+    package var response: Response {
+        var headers = [("content-type", "text/plain; charset=utf-8")]
+        if case .busy(let seconds) = self { headers.append(("retry-after", "\(seconds)")) }
+        return Response(status: status, headers: headers, body: Array("\(message)\n".utf8))
+    }
+}
+
+/// What one client may use of an ``HTTPServer``, and for how long.
+package struct HTTPLimits: Sendable {
+    /// Bytes of a body as sent; more: 413.
+    package var bodyBytes = Limits.bodyBytes
+    /// Bytes of a request line and its headers, and fields among them; more: 431.
+    package var headerBytes = Limits.headerBytes
+    package var headerFields = 128
+    /// Bytes of all bodies being received or answered; beyond: 503 with Retry-After.
+    package var bodyBytesInFlight = 192 << 20
+    /// Open connections; more are closed at once.
+    package var connections = 1_024
+    /// From the first byte of a request to the end of its headers; longer: 408.
+    package var headerTimeout = Duration.seconds(10)
+    /// From the end of the headers to the end of the body; longer: 408.
+    package var bodyTimeout = Duration.seconds(60)
+    /// Between two requests; longer: the connection is closed.
+    package var idleTimeout = Duration.seconds(75)
+    /// A response that the peer does not take for so long closes the connection.
+    package var writeTimeout = Duration.seconds(30)
+    /// How long a refused connection is read, and what is read dropped, so that the peer sees the answer.
+    package var lingerTimeout = Duration.seconds(3)
+    /// How often the timeouts are looked at.
+    package var sweepInterval = Duration.seconds(1)
+
+    package init() {}
+}

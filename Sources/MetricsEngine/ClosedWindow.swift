@@ -1,0 +1,95 @@
+/// What one shard gathered in one second, ready to be merged. Immutable once it is in a ``WindowQueue``.
+final class ClosedWindow: Sendable {
+    /// Unix second in which the window was opened.
+    let second: Int64
+    let scalars: [ScalarChange]
+    let histograms: HistogramSecond
+    /// Per histogram of `histograms`, in its order: the classic counts, one layout after the other.
+    let classicCounts: [Double]
+    let sets: [(series: UInt32, members: DistinctSet)]
+
+    init(
+        second: Int64, scalars: [ScalarChange], histograms: HistogramSecond, classicCounts: [Double],
+        sets: [(series: UInt32, members: DistinctSet)]
+    ) {
+        self.second = second
+        self.scalars = scalars
+        self.histograms = histograms
+        self.classicCounts = classicCounts
+        self.sets = sets
+    }
+}
+
+/// One counter's or gauge's change in a window.
+struct ScalarChange: Sendable {
+    var value: Double
+    var series: UInt32
+    /// Replaces the value instead of adding to it.
+    var isLevel: Bool
+}
+
+/// The histograms of one second: one part a series, their buckets packed one after the other.
+///
+///     narrow bucket: | index i16 | count u16 |                      when all counts of the part are whole and small
+///     wide bucket:   | index i16 | 0 u16 | weight f64, low u32 | high u32 |
+struct HistogramSecond: Sendable {
+    struct Part: Sendable {
+        var sum: Double
+        var least: Double
+        var greatest: Double
+        var series: UInt32
+        var firstWord: UInt32
+        var bucketCount: UInt16
+        var schema: Int8
+        var isWide: Bool
+        var layout: UInt8
+    }
+
+    var parts: [Part] = []
+    var words: [UInt32] = []
+
+    var bytes: Int { parts.count * MemoryLayout<Part>.stride + words.count * 4 }
+
+    /// Appends a series' buckets.
+    mutating func append(_ part: Part, buckets: borrowing ExponentialBuckets) {
+        var isWide = false
+        buckets.forEach { _, weight in
+            if weight != weight.rounded(.towardZero) || weight > 65_535 { isWide = true }
+        }
+        var part = part
+        part.firstWord = UInt32(truncatingIfNeeded: words.count)
+        part.bucketCount = UInt16(truncatingIfNeeded: buckets.occupied)
+        part.schema = Int8(truncatingIfNeeded: buckets.schema)
+        part.isWide = isWide
+        var added = words
+        words = []
+        buckets.forEach { index, weight in
+            let key = UInt32(UInt16(bitPattern: index)) << 16
+            if isWide {
+                added.append(key)
+                added.append(UInt32(truncatingIfNeeded: weight.bitPattern))
+                added.append(UInt32(truncatingIfNeeded: weight.bitPattern >> 32))
+            } else {
+                added.append(key | UInt32(weight))
+            }
+        }
+        words = added
+        parts.append(part)
+    }
+
+    /// Adds a part's buckets to `target`.
+    func merge(_ part: Part, into target: inout ExponentialBuckets) {
+        var word = Int(part.firstWord)
+        for _ in 0..<Int(part.bucketCount) {
+            let index = Int16(bitPattern: UInt16(truncatingIfNeeded: words[word] >> 16))
+            if part.isWide {
+                let bits = UInt64(words[word + 1]) | UInt64(words[word + 2]) << 32
+                target.add(Double(bitPattern: bits), at: index, ofSchema: Int(part.schema))
+                word += 3
+            } else {
+                target.add(Double(words[word] & 0xffff), at: index, ofSchema: Int(part.schema))
+                word += 1
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+/// What a family shows on a scrape.
+package enum MetricFamilyKind: UInt8, Sendable {
+    case counter
+    case gauge
+    case histogram
+    /// A gauge: how many distinct members a set had in the last ten seconds.
+    case distinct
+
+    /// Added to the name of a family whose name another kind already has.
+    var conflictSuffix: String {
+        switch self {
+        case .counter: "_counter"
+        case .gauge: "_gauge"
+        case .histogram: "_histogram"
+        case .distinct: "_set"
+        }
+    }
+}
+
+/// A metric family: one name, one kind, any number of series.
+package struct MetricFamily: Sendable {
+    /// Without `_total` for counters.
+    package var name: String
+    package var kind: MetricFamilyKind
+    /// Stable for the life of the process: says what the client sent first.
+    package var help: String
+    /// The `le` layout of histograms.
+    package var buckets: ClassicBuckets?
+
+    /// Every name a family of this kind may put on a sample line, in either text format, and its own.
+    var reservedNames: [String] {
+        switch kind {
+        case .counter: [name, name + "_total", name + "_created"]
+        case .gauge, .distinct: [name]
+        case .histogram: [name, name + "_bucket", name + "_sum", name + "_count", name + "_created"]
+        }
+    }
+}
+
+/// Where the samples of a line go.
+package struct SeriesRegistration: Hashable, Sendable {
+    /// Dense: series are numbered from zero in the order they came.
+    package let id: UInt32
+    package let buckets: ClassicBuckets?
+}
+
+/// The limits of a registry and what it has counted.
+package struct SeriesLimits: Sendable {
+    package var series: Int
+    package var seriesPerFamily: Int
+    package var families: Int
+
+    package init(series: Int, seriesPerFamily: Int, families: Int) {
+        self.series = series
+        self.seriesPerFamily = seriesPerFamily
+        self.families = families
+    }
+}
+
+/// What happened to identities on their way to a series. All but `series` and `families` only grow.
+package struct SeriesCounts: Sendable {
+    package var series: UInt64 = 0
+    package var families: UInt64 = 0
+    /// Identities that were sent to an overflow series because a limit was reached.
+    package var overflowed: UInt64 = 0
+    /// Families whose name another kind already had: they got a suffix.
+    package var typeConflicts: UInt64 = 0
+    /// Different names as sent that became one family name.
+    package var nameCollisions: UInt64 = 0
+    /// Labels that repeated the name of another label of their line.
+    package var duplicateLabels: UInt64 = 0
+}

@@ -1,0 +1,78 @@
+internal import Synchronization
+package import Telemetry
+
+/// Samples to series to seconds to totals: what stands between the metric decoders and a scrape.
+///
+///     receive thread -> MetricsShard (its own) -> ring of closed seconds -> MetricsEngine -> scrapes, queries
+///
+/// Two locks: the registry's, taken when a key is seen for the first time, and the store's, taken by ``advance``,
+/// scrapes and queries. A receiver that knows its keys takes neither.
+package final class MetricsEngine: Sendable {
+    private let registry: Mutex<SeriesRegistry>
+    private let store = Mutex(MetricsStore())
+    private let queues = Mutex<[WindowQueue]>([])
+    private let memberHash = KeyedHash.random()
+
+    package init(
+        limits: SeriesLimits = SeriesLimits(
+            series: Limits.series, seriesPerFamily: Limits.seriesPerFamily, families: 20_000)
+    ) {
+        registry = Mutex(SeriesRegistry(limits: limits))
+    }
+
+    /// A new shard; give each receive thread one of its own.
+    package func makeShard() -> MetricsShard {
+        let queue = WindowQueue()
+        queues.withLock { $0.append(queue) }
+        return MetricsShard(queue: queue, memberHash: memberHash)
+    }
+
+    /// The series of an identity as sent, made on first sight; the overflow series of its family beyond the limits.
+    /// - Parameters:
+    ///   - name: valid UTF-8, as sent.
+    ///   - labels: as sent; sanitised, sorted and made unique here.
+    package func register(name: [UInt8], labels: [MetricLabel], kind: MetricKind) -> SeriesRegistration {
+        registry.withLock { $0.register(name: name, labels: labels, kind: kind) }
+    }
+
+    package var seriesCounts: SeriesCounts { registry.withLock { $0.counts } }
+
+    /// Takes all closed seconds over. Call once a second; scrapes and queries call it themselves.
+    /// - Parameter nowNanoseconds: Unix time.
+    package func advance(nowNanoseconds: Int64) {
+        withStore(nowNanoseconds: nowNanoseconds) { _ in }
+    }
+
+    /// Runs `body` on the totals as of now, with the store's lock held.
+    func withStore<Result>(
+        nowNanoseconds: Int64, _ body: (inout MetricsStore) -> sending Result
+    ) -> sending Result {
+        store.withLock { store in
+            // Windows first: whatever series they name was registered before they were closed.
+            var windows: [ClosedWindow] = []
+            queues.withLock { queues in
+                for queue in queues {
+                    while let window = queue.pop() { windows.append(window) }
+                }
+            }
+            adoptRegistered(&store)
+            windows.sort { $0.second < $1.second }
+            for window in windows { store.merge(window) }
+            store.advance(nowSecond: nowNanoseconds / 1_000_000_000)
+            return body(&store)
+        }
+    }
+
+    /// Copies what the registry has learnt since the last call.
+    private func adoptRegistered(_ store: inout MetricsStore) {
+        let known = (families: store.familyCount, series: store.seriesCount)
+        let news = registry.withLock { registry in
+            SeriesNews(
+                families: Array(registry.families[known.families...]), series: Array(registry.series[known.series...]))
+        }
+        store.adopt(news)
+    }
+
+    /// Seconds of live histograms that were dropped for want of memory.
+    package var evictedLiveWindows: UInt64 { store.withLock { $0.live.evicted } }
+}

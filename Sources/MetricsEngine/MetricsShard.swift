@@ -1,0 +1,308 @@
+package import Telemetry
+
+/// One receive thread's own series: the open second of every counter, gauge, histogram and set it has seen.
+///
+/// One thread owns a shard and calls all of it; nothing here is shared but the ring of closed seconds. A line whose
+/// key bytes are known neither allocates nor sorts nor takes a lock.
+package final class MetricsShard: @unchecked Sendable {
+    private let core: UnsafeMutablePointer<ShardCore>
+
+    init(queue: WindowQueue, memberHash: KeyedHash) {
+        core = .allocate(capacity: 1)
+        core.initialize(to: ShardCore(queue: queue, memberHash: memberHash))
+    }
+
+    deinit {
+        core.deinitialize(count: 1)
+        core.deallocate()
+    }
+
+    /// Applies all samples of a line, or none of them.
+    /// - Returns: nil when applied; else the kind under which these bytes must be bound first.
+    @inline(never)
+    package func record(
+        name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, samples: UnsafeBufferPointer<MetricSample>
+    ) -> MetricKind? {
+        core.pointee.record(name: name, tags: tags, samples: samples)
+    }
+
+    /// Binds key bytes to a registered series.
+    package func bind(
+        name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind, to series: SeriesRegistration
+    ) {
+        core.pointee.bind(name: name, tags: tags, kind: kind, to: series)
+    }
+
+    /// Applies one sample to a registered series without the key cache.
+    package func record(_ sample: MetricSample, to series: SeriesRegistration) {
+        core.pointee.reserve(series)
+        core.pointee.apply(sample, to: series.id)
+    }
+
+    /// Closes the open second when `nowNanoseconds` (Unix time) lies beyond it. Call at least five times a second.
+    /// - Returns: false when the ring was full: everything is kept and goes out with the next second.
+    @discardableResult
+    package func tick(nowNanoseconds: Int64) -> Bool {
+        core.pointee.tick(second: nowNanoseconds / 1_000_000_000)
+    }
+
+    /// Closes the open second now, whatever the time.
+    @discardableResult
+    package func flush(nowNanoseconds: Int64) -> Bool {
+        core.pointee.close(nextSecond: nowNanoseconds / 1_000_000_000)
+    }
+
+    /// Whether the open second holds anything.
+    package var isOpen: Bool { core.pointee.isOpen }
+
+    /// Seconds that could not be handed over in time because the engine stood still. Nothing was lost by it.
+    package var deferredWindows: UInt64 { core.pointee.deferredWindows }
+    /// How often the key cache was full and forgot everything.
+    package var keyCacheResets: UInt64 { core.pointee.keys.resets }
+}
+
+/// The state of a ``MetricsShard``, kept in plain memory so that no access needs an exclusivity check.
+struct ShardCore: ~Copyable {
+    private struct Cell {
+        /// The bits of a double, a pointer to a ``HistogramWindow``, or an index of `sets`.
+        var payload: UInt64 = 0
+        var state = State.clean
+        var layout: UInt8 = 0
+        /// Two to this power of slots is what the series' last window needed.
+        var sizeHint: UInt8 = 3
+    }
+
+    private enum State: UInt8 { case clean, change, level, histogram, set }
+
+    private(set) var keys = KeyCache()
+    private let queue: WindowQueue
+    private let memberHash: KeyedHash
+    private let index = ExponentialIndex.shared
+    private let bounds = ClassicBounds.shared
+    private var cells: UnsafeMutablePointer<Cell>
+    private var cellCapacity = 1_024
+    private var dirty: UnsafeMutablePointer<UInt32>
+    private var dirtyCount = 0
+    private var dirtyHistograms = 0
+    private var windows = HistogramWindowPool()
+    private var sets: [(series: UInt32, members: DistinctSet)] = []
+    private var second: Int64 = 0
+    private(set) var deferredWindows: UInt64 = 0
+
+    init(queue: WindowQueue, memberHash: KeyedHash) {
+        self.queue = queue
+        self.memberHash = memberHash
+        cells = .allocate(capacity: cellCapacity)
+        cells.initialize(repeating: Cell(), count: cellCapacity)
+        dirty = .allocate(capacity: cellCapacity)
+    }
+
+    deinit {
+        for position in 0..<dirtyCount {
+            let cell = cells[Int(dirty[position])]
+            if cell.state == .histogram, let window = Self.window(cell.payload) {
+                window.deinitialize(count: 1)
+                window.deallocate()
+            }
+        }
+        cells.deallocate()
+        dirty.deallocate()
+    }
+
+    var isOpen: Bool { dirtyCount > 0 }
+
+    @inline(__always)
+    private static func window(_ payload: UInt64) -> UnsafeMutablePointer<HistogramWindow>? {
+        UnsafeMutablePointer(bitPattern: UInt(truncatingIfNeeded: payload))
+    }
+
+    @inline(__always)
+    mutating func record(
+        name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, samples: UnsafeBufferPointer<MetricSample>
+    ) -> MetricKind? {
+        guard let first = samples.first else { return nil }
+        let series = keys.find(name: name, tags: tags, kind: first.kind)
+        if series == KeyCache.noSeries { return first.kind }
+        if samples.count == 1 {
+            apply(first, to: series)
+            return nil
+        }
+        return recordPacked(name: name, tags: tags, samples: samples)
+    }
+
+    @inline(never)
+    private mutating func recordPacked(
+        name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, samples: UnsafeBufferPointer<MetricSample>
+    ) -> MetricKind? {
+        var kind = samples[0].kind
+        for sample in samples where sample.kind != kind {
+            kind = sample.kind
+            if keys.find(name: name, tags: tags, kind: kind) == KeyCache.noSeries { return kind }
+        }
+        kind = samples[0].kind
+        var series = keys.find(name: name, tags: tags, kind: kind)
+        for sample in samples {
+            if sample.kind != kind {
+                kind = sample.kind
+                series = keys.find(name: name, tags: tags, kind: kind)
+            }
+            apply(sample, to: series)
+        }
+        return nil
+    }
+
+    mutating func bind(
+        name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind, to series: SeriesRegistration
+    ) {
+        reserve(series)
+        keys.insert(name: name, tags: tags, kind: kind, series: series.id)
+    }
+
+    /// Makes room for a series' cell. Ids are dense, so the cells are a plain array.
+    mutating func reserve(_ series: SeriesRegistration) {
+        let needed = Int(series.id) + 1
+        if needed > cellCapacity {
+            let capacity = max(needed, cellCapacity + cellCapacity / 2)
+            let larger = UnsafeMutablePointer<Cell>.allocate(capacity: capacity)
+            larger.moveInitialize(from: cells, count: cellCapacity)
+            (larger + cellCapacity).initialize(repeating: Cell(), count: capacity - cellCapacity)
+            cells.deallocate()
+            cells = larger
+            let longer = UnsafeMutablePointer<UInt32>.allocate(capacity: capacity)
+            longer.moveInitialize(from: dirty, count: dirtyCount)
+            dirty.deallocate()
+            dirty = longer
+            cellCapacity = capacity
+        }
+        cells[Int(series.id)].layout = series.buckets?.rawValue ?? 0
+    }
+
+    @inline(__always)
+    private mutating func touch(_ series: UInt32) {
+        dirty[dirtyCount] = series
+        dirtyCount &+= 1
+    }
+
+    @inline(__always)
+    mutating func apply(_ sample: MetricSample, to series: UInt32) {
+        switch sample.kind {
+        case .counter: change(by: sample.value, series)
+        case .gauge:
+            if sample.isDelta { change(by: sample.value, series) } else { set(sample.value, series) }
+        case .timer: observe(sample.value / 1_000, weight: sample.weight, series)
+        case .histogram, .distribution: observe(sample.value, weight: sample.weight, series)
+        case .set: insert(sample.member, series)
+        }
+    }
+
+    @inline(__always)
+    private mutating func change(by value: Double, _ series: UInt32) {
+        let cell = cells + Int(series)
+        if cell.pointee.state == .clean {
+            cell.pointee.state = .change
+            cell.pointee.payload = value.bitPattern
+            touch(series)
+        } else {
+            cell.pointee.payload = (Double(bitPattern: cell.pointee.payload) + value).bitPattern
+        }
+    }
+
+    @inline(__always)
+    private mutating func set(_ value: Double, _ series: UInt32) {
+        let cell = cells + Int(series)
+        if cell.pointee.state == .clean { touch(series) }
+        cell.pointee.state = .level
+        cell.pointee.payload = value.bitPattern
+    }
+
+    @inline(__always)
+    private mutating func observe(_ value: Double, weight: Double, _ series: UInt32) {
+        let cell = cells + Int(series)
+        if cell.pointee.state == .clean { openHistogram(series) }
+        guard let window = Self.window(cell.pointee.payload) else { return }
+        window.pointee.sum += value * weight
+        if value < window.pointee.least { window.pointee.least = value }
+        if value > window.pointee.greatest { window.pointee.greatest = value }
+        window.pointee.classic[bounds.index(of: value, layout: Int(cell.pointee.layout))] += weight
+        window.pointee.buckets.add(weight, at: index.index(of: value))
+    }
+
+    @inline(never)
+    private mutating func openHistogram(_ series: UInt32) {
+        let cell = cells + Int(series)
+        let window = windows.take(hint: Int(cell.pointee.sizeHint))
+        cell.pointee.payload = UInt64(UInt(bitPattern: window))
+        cell.pointee.state = .histogram
+        dirtyHistograms += 1
+        touch(series)
+    }
+
+    @inline(never)
+    private mutating func insert(_ member: UnsafeRawBufferPointer, _ series: UInt32) {
+        let cell = cells + Int(series)
+        if cell.pointee.state == .clean {
+            cell.pointee.payload = UInt64(sets.count)
+            cell.pointee.state = .set
+            sets.append((series, DistinctSet()))
+            touch(series)
+        }
+        sets[Int(cell.pointee.payload)].members.insert(memberHash.hash(member, seed: 0))
+    }
+
+    mutating func tick(second now: Int64) -> Bool {
+        if second == 0 { second = now }
+        return now == second ? true : close(nextSecond: now)
+    }
+
+    /// Hands the open second over and opens `nextSecond`.
+    @inline(never)
+    mutating func close(nextSecond: Int64) -> Bool {
+        let closing = second == 0 ? nextSecond : second
+        guard dirtyCount > 0 else {
+            second = nextSecond
+            return true
+        }
+        guard queue.hasRoom else {
+            deferredWindows += 1
+            second = nextSecond
+            return false
+        }
+        second = nextSecond
+        return queue.push(collect(second: closing))
+    }
+
+    private mutating func collect(second: Int64) -> ClosedWindow {
+        var scalars: [ScalarChange] = []
+        scalars.reserveCapacity(dirtyCount - dirtyHistograms - sets.count)
+        var histograms = HistogramSecond()
+        histograms.parts.reserveCapacity(dirtyHistograms)
+        var classic: [Double] = []
+        for position in 0..<dirtyCount {
+            let series = dirty[position]
+            let cell = cells + Int(series)
+            switch cell.pointee.state {
+            case .clean, .set: break
+            case .change, .level:
+                let value = Double(bitPattern: cell.pointee.payload)
+                scalars.append(ScalarChange(value: value, series: series, isLevel: cell.pointee.state == .level))
+            case .histogram:
+                guard let window = Self.window(cell.pointee.payload) else { break }
+                let layout = cell.pointee.layout
+                let part = HistogramSecond.Part(
+                    sum: window.pointee.sum, least: window.pointee.least, greatest: window.pointee.greatest,
+                    series: series, firstWord: 0, bucketCount: 0, schema: 0, isWide: false, layout: layout)
+                histograms.append(part, buckets: window.pointee.buckets)
+                let counts = bounds.bucketCount(Int(layout))
+                classic.append(contentsOf: UnsafeBufferPointer(start: window.pointee.classic, count: counts))
+                cell.pointee.sizeHint = UInt8(truncatingIfNeeded: windows.put(window))
+            }
+            cell.pointee.state = .clean
+            cell.pointee.payload = 0
+        }
+        dirtyCount = 0
+        dirtyHistograms = 0
+        defer { sets = [] }
+        return ClosedWindow(
+            second: second, scalars: scalars, histograms: histograms, classicCounts: classic, sets: sets)
+    }
+}

@@ -1,0 +1,40 @@
+package import Telemetry
+
+/// One series of a family, as it stands now. Borrowed: good only inside the call that hands it out.
+package struct SeriesRow {
+    /// The text between the braces of a sample line, escaped; empty without labels.
+    package let labels: UnsafeRawBufferPointer
+    /// Counters and gauges.
+    package let value: Double
+    /// Histograms: weight per classic bucket, not cumulated, the one above all bounds last.
+    package let classic: [Double]
+    package let sum: Double
+}
+
+extension MetricsEngine {
+    /// Labels as text between the braces of a sample line: sanitised, sorted, escaped.
+    package func labelText(_ labels: [MetricLabel]) -> [UInt8] { MetricNaming.labelText(labels).text }
+
+    /// Hands out every family and then its series, in the order they were first seen. One consistent state: no closed
+    /// second is merged meanwhile.
+    package func forEachSeries(
+        nowNanoseconds: Int64, family: (MetricFamily) -> Void, series: (SeriesRow) -> Void
+    ) {
+        withStore(nowNanoseconds: nowNanoseconds) { store in
+            for (index, metricFamily) in store.families.enumerated() {
+                var isOpen = false
+                for id in store.members[index] where store.isPresent(id) {
+                    if !isOpen {
+                        family(metricFamily)
+                        isOpen = true
+                    }
+                    let histogram = metricFamily.kind == .histogram ? store.histogram(id) : nil
+                    series(
+                        SeriesRow(
+                            labels: store.series[Int(id)].labels, value: store.values[Int(id)],
+                            classic: histogram?.classic ?? [], sum: histogram?.sum ?? 0))
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+/// Families and series that a store has not heard of yet.
+struct SeriesNews: Sendable {
+    var families: [MetricFamily]
+    var series: [SeriesRegistry.Series]
+}
+
+/// The cumulative side of the engine: what Prometheus sees. Guarded by the engine's store lock, which no receiver takes.
+struct MetricsStore: ~Copyable {
+    /// A histogram series since the start.
+    final class Histogram {
+        var sum = 0.0
+        var extent = ValueExtent()
+        var classic: [Double]
+        var buckets: ExponentialBuckets
+
+        init(bucketCount: Int) {
+            classic = Array(repeating: 0, count: bucketCount)
+            buckets = ExponentialBuckets(schema: MetricsStore.storedSchema, largestSlots: 2_048)
+        }
+    }
+
+    /// A set series: one set for each of the last ten seconds.
+    private final class DistinctWindow {
+        var seconds: [(second: Int64, members: DistinctSet)] = []
+    }
+
+    /// Worst-case error of a quantile: 0.54 %.
+    static let storedSchema = 6
+    static let distinctSeconds: Int64 = 10
+
+    private(set) var families: [MetricFamily] = []
+    /// Series of each family, in the order they came.
+    private(set) var members: [[UInt32]] = []
+    private(set) var series: [SeriesRegistry.Series] = []
+    private(set) var values: [Double] = []
+    private var hasValue: [Bool] = []
+    private var histograms: [UInt32: Histogram] = [:]
+    private var distinct: [UInt32: DistinctWindow] = [:]
+    private(set) var live = LiveWindows()
+    private(set) var nowSecond: Int64 = 0
+
+    var familyCount: Int { families.count }
+    var seriesCount: Int { series.count }
+
+    /// Learns of the families and series that were registered since the last call.
+    mutating func adopt(_ news: SeriesNews) {
+        families.append(contentsOf: news.families)
+        members.append(contentsOf: news.families.map { _ in [] })
+        for entry in news.series {
+            members[Int(entry.family)].append(UInt32(series.count))
+            series.append(entry)
+            values.append(0)
+            hasValue.append(false)
+        }
+    }
+
+    /// Merges one closed second. All its series must have been adopted.
+    mutating func merge(_ window: ClosedWindow) {
+        for change in window.scalars {
+            let index = Int(change.series)
+            guard index < values.count else { continue }
+            values[index] = change.isLevel ? change.value : values[index] + change.value
+            hasValue[index] = true
+        }
+        var offset = 0
+        for part in window.histograms.parts {
+            let count = ClassicBounds.shared.bucketCount(Int(part.layout))
+            merge(part, of: window, classicOffset: offset, count: count)
+            offset += count
+        }
+        for set in window.sets {
+            guard Int(set.series) < hasValue.count else { continue }
+            hasValue[Int(set.series)] = true
+            let known = distinct[set.series] ?? DistinctWindow()
+            known.seconds.append((window.second, set.members))
+            distinct[set.series] = known
+        }
+        live.append(window.histograms, second: window.second)
+    }
+
+    private mutating func merge(
+        _ part: HistogramSecond.Part, of window: ClosedWindow, classicOffset: Int, count: Int
+    ) {
+        guard Int(part.series) < hasValue.count else { return }
+        let histogram = histograms[part.series] ?? Histogram(bucketCount: count)
+        histogram.sum += part.sum
+        histogram.extent.include(part.least)
+        histogram.extent.include(part.greatest)
+        for index in 0..<min(count, histogram.classic.count) {
+            histogram.classic[index] += window.classicCounts[classicOffset + index]
+        }
+        window.histograms.merge(part, into: &histogram.buckets)
+        histograms[part.series] = histogram
+        hasValue[Int(part.series)] = true
+    }
+
+    /// Moves the clock on: sets forget what is older than ten seconds, live windows what is older than a minute.
+    mutating func advance(nowSecond: Int64) {
+        self.nowSecond = nowSecond
+        live.expire(nowSecond: nowSecond)
+        for (series, window) in distinct {
+            window.seconds.removeAll { $0.second <= nowSecond - Self.distinctSeconds }
+            if window.seconds.count > 1 { compact(window) }
+            values[Int(series)] = count(window)
+        }
+    }
+
+    /// Joins parts of one second, as several shards or a late hand-over leave them.
+    private func compact(_ window: DistinctWindow) {
+        var joined: [(second: Int64, members: DistinctSet)] = []
+        for part in window.seconds {
+            if let index = joined.firstIndex(where: { $0.second == part.second }) {
+                joined[index].members.merge(part.members)
+            } else {
+                joined.append(part)
+            }
+        }
+        window.seconds = joined
+    }
+
+    private func count(_ window: DistinctWindow) -> Double {
+        guard var union = window.seconds.first?.members else { return 0 }
+        for part in window.seconds.dropFirst() { union.merge(part.members) }
+        return union.count
+    }
+
+    func isPresent(_ series: UInt32) -> Bool { hasValue[Int(series)] }
+
+    func histogram(_ series: UInt32) -> Histogram? { histograms[series] }
+}

@@ -1,0 +1,108 @@
+internal import Telemetry
+
+/// The part of recovery that finds out which segments are live.
+///
+/// Source: schemas/disk/manifest.md, "What the directory says".
+extension Recovery {
+    private enum Opened {
+        case live(SegmentReader)
+        case damaged(String)
+    }
+
+    mutating func loadSegments() throws {
+        let listed = Dictionary(manifest.segments.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first })
+        manifest.segments = []
+        shared.removed = manifest.removed
+        var found: Set<String> = []
+        let names = try disk.list(StorePath.segmentDirectory).filter {
+            $0.isRegularFile && StorePath.id(ofSegment: $0.name) != nil
+        }
+        var live: [StoredSegment] = []
+        for entry in names {
+            let path = "\(StorePath.segmentDirectory)/\(entry.name)"
+            found.insert(path)
+            if let segment = try load(path, id: StorePath.id(ofSegment: entry.name) ?? 0, listed: listed[path]) {
+                live.append(segment)
+            }
+        }
+        for segment in listed.values.sorted(by: { $0.id < $1.id }) where !found.contains(segment.path) {
+            try missing(segment)
+        }
+        try settle(live)
+    }
+
+    /// One file of the folder; nil when it is not live.
+    private mutating func load(_ path: String, id: UInt64, listed: ManifestSegment?) throws -> StoredSegment? {
+        if listed == nil, !report.isManifestRebuilt, id < manifest.nextSegmentID {
+            try disk.remove(path)
+            report.segmentsUnlinked += 1
+            return nil
+        }
+        nextSegmentID = max(nextSegmentID, id &+ 1)
+        switch try open(path) {
+        case .live(let reader):
+            if listed == nil { report.segmentsAdopted += 1 }
+            return StoredSegment(entry: ManifestSegment(reader.identity, reader.summary), reader: reader)
+        case .damaged(let reason):
+            problem("\(reason); moved to quarantine")
+            try moveAway(path)
+            // What the manifest does not know is still in the WAL.
+            shared.removed.quarantined &+= listed?.spanCount ?? 0
+            return nil
+        }
+    }
+
+    private func open(_ path: String) throws -> Opened {
+        do {
+            let reader = try SegmentReader(file: try disk.open(path), name: path)
+            guard reader.identity.storeID == manifest.storeID else { return .damaged("\(path) is of another store") }
+            return .live(reader)
+        } catch let error as SegmentError {
+            switch error {
+            case .unsupported: throw StoreOpenError.unknownFormat(path: path, major: 0)
+            case .disk(let error) where !error.isUnreadable: throw error
+            case .disk, .damaged: return .damaged("\(error)")
+            }
+        }
+    }
+
+    private mutating func missing(_ segment: ManifestSegment) throws {
+        let name = String(segment.path.split(separator: "/").last ?? "")
+        let isKept = try disk.list(StorePath.quarantineDirectory).contains { $0.name == name }
+        if isKept {
+            shared.removed.quarantined &+= segment.spanCount
+        } else {
+            shared.removed.lost &+= segment.spanCount
+            report.losses.append(
+                Loss(
+                    firstSequence: segment.firstSequence, lastSequence: segment.lastSequence,
+                    spans: segment.spanCount))
+        }
+        problem("segment \(name) with \(segment.spanCount) spans is \(isKept ? "in quarantine" : "missing")")
+    }
+
+    /// Drops what a live segment replaces, and counts.
+    private mutating func settle(_ candidates: [StoredSegment]) throws {
+        let replaced = Set(candidates.flatMap(\.reader.identity.replaces))
+        for segment in candidates.sorted(by: { $0.entry.id < $1.entry.id }) {
+            if replaced.contains(segment.entry.id) {
+                try disk.remove(segment.reader.name)
+                report.segmentsUnlinked += 1
+                continue
+            }
+            shared.segments.append(segment)
+            manifest.sealedSequence = max(manifest.sealedSequence, segment.entry.lastSequence)
+        }
+        if report.segmentsUnlinked > 0 { try disk.syncDirectory(StorePath.segmentDirectory) }
+        manifest.segments = shared.segments.map(\.entry)
+        manifest.removed = shared.removed
+        report.segments = shared.segments.count
+        shared.stored = manifest.liveSpans &+ manifest.removed.total
+        if report.isManifestRebuilt { problem("MANIFEST was damaged or missing and is made anew") }
+    }
+}
+
+extension DiskError {
+    /// The medium refuses: EIO, or bytes that should be there are not.
+    var isUnreadable: Bool { code == 5 || code == Self.unexpectedEnd }
+}

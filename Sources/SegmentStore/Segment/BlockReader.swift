@@ -1,0 +1,116 @@
+internal import Bytes
+
+/// Reads the columns of one block, each when it is asked for. Belongs to one query on one thread.
+struct BlockReader {
+    let file: any DiskFile
+    let fileName: String
+    let index: Int
+    let entry: BlockEntry
+    let keys: [[UInt8]]
+    let inflater: PieceInflater
+    /// The stored bytes of the whole block, when they were read at once.
+    private var image: [UInt8] = []
+    private(set) var bytesRead = 0
+
+    init(
+        file: any DiskFile, fileName: String, index: Int, entry: BlockEntry, keys: [[UInt8]], inflater: PieceInflater
+    ) {
+        self.file = file
+        self.fileName = fileName
+        self.index = index
+        self.entry = entry
+        self.keys = keys
+        self.inflater = inflater
+    }
+
+    func damage(_ reason: String) -> SegmentError { .damaged(file: fileName, block: index, reason) }
+
+    /// Reads all columns with one call.
+    mutating func loadAll() throws(SegmentError) {
+        guard let first = entry.columns.first else { return }
+        let count = Int(entry.byteCount)
+        do { image = try file.read(at: first.offset, count: count) } catch { throw .disk(error) }
+        bytesRead += count
+    }
+
+    /// The place of a column in the directory entry; nil when all its values are default.
+    func place(_ id: UInt8) -> Int? { entry.columns.firstIndex { $0.id == id } }
+
+    /// Places of an owner's value columns, in order.
+    func valuePlaces(_ owner: AttributeOwner) -> [Int] {
+        let id = ColumnID.value(owner)
+        return entry.columns.indices.filter { entry.columns[$0].id == id }
+    }
+
+    mutating func integers(_ id: UInt8, count: Int, rows: Range<Int>) throws(SegmentError) -> IntegerColumn {
+        guard let place = place(id) else { return .zero }
+        return try integers(place: place, count: count, rows: rows)
+    }
+
+    mutating func strings(_ id: UInt8, count: Int, rows: Range<Int>) throws(SegmentError) -> StringColumn {
+        guard let place = place(id) else { return .empty }
+        return try strings(place: place, count: count, rows: rows)
+    }
+
+    mutating func integers(place: Int, count: Int, rows: Range<Int>) throws(SegmentError) -> IntegerColumn {
+        try decode(place) { (reader: inout ColumnReader) throws(PieceDefect) in
+            try reader.integers(count: count, rows: rows)
+        }
+    }
+
+    mutating func strings(place: Int, count: Int, rows: Range<Int>) throws(SegmentError) -> StringColumn {
+        try decode(place) { (reader: inout ColumnReader) throws(PieceDefect) in
+            try reader.strings(count: count, rows: rows)
+        }
+    }
+
+    private mutating func decode<Column>(
+        _ place: Int, _ body: (inout ColumnReader) throws(PieceDefect) -> Column
+    ) throws(SegmentError) -> Column {
+        let column = entry.columns[place]
+        let count = Int(column.byteCount)
+        let stored: [UInt8]
+        var start = 0
+        if image.isEmpty {
+            do { stored = try file.read(at: column.offset, count: count) } catch { throw .disk(error) }
+            bytesRead += count
+        } else {
+            stored = image
+            start = Int(column.offset - (entry.columns.first?.offset ?? 0))
+        }
+        guard start >= 0, start + count <= stored.count else { throw damage("column beyond the block") }
+        let checksum = stored.withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[start..<start + count])) }
+        guard checksum == column.checksum else { throw damage("checksum of \(name(place))") }
+        do {
+            var reader = ColumnReader(stored.span.bytes.extracting(start..<start + count), inflater)
+            let result = try body(&reader)
+            try reader.checkEnd()
+            return result
+        } catch {
+            throw damage("\(name(place)): \(error.reason)")
+        }
+    }
+
+    /// Checks a column's bytes only.
+    mutating func checkColumns() throws(SegmentError) {
+        try loadAll()
+        for place in entry.columns.indices {
+            let column = entry.columns[place]
+            let start = Int(column.offset - (entry.columns.first?.offset ?? 0))
+            let end = start + Int(column.byteCount)
+            guard start >= 0, end <= image.count else { throw damage("column beyond the block") }
+            let checksum = image.withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[start..<end])) }
+            guard checksum == column.checksum else { throw damage("checksum of \(name(place))") }
+        }
+    }
+
+    func name(_ place: Int) -> String {
+        let column = entry.columns[place]
+        guard let owner = ColumnID.valueOwner(column.id) else { return ColumnID.name(column.id) }
+        return "\(owner) attribute \(keyText(column.key))"
+    }
+
+    func keyText(_ key: UInt32) -> String {
+        Int(key) < keys.count ? String(decoding: keys[Int(key)], as: UTF8.self) : ""
+    }
+}

@@ -1,0 +1,163 @@
+internal import Synchronization
+package import Telemetry
+
+/// The spans of a data directory: what is acknowledged is on disk, what is on disk can be read.
+///
+///     append -> commit queue -> committer: group -> WAL, fdatasync -> head -> completion
+///                               head full -> new WAL file, head waits for sealing
+///               sealer:         head -> draft, sync, verify, rename, sync folder -> manifest -> readers -> unlink WAL
+///               retention:      manifest -> readers -> unlink segment
+///
+/// Validity: a WAL record counts when its group is whole, a segment when its name is there; the manifest only speeds
+/// that up and keeps the ledger terms. A crash at any line therefore leaves a directory from which ``open`` finds every
+/// acknowledged span once. Nothing damaged is deleted: see `Recovery`.
+///
+/// Threads: the committer and the sealer are shells that call `commitStep`, `idleStep` and `sealStep`; tests call these
+/// themselves. Locks, outer first: `commits`, then `upkeep`, then `shared`, then a head's own. `shared` is held for
+/// microseconds; the other two over disk calls, by their own thread only.
+///
+/// Source: schemas/disk/README.md.
+package final class SegmentStore: Sendable {
+    let disk: any Disk
+    let configuration: StoreConfiguration
+    let queue: CommitQueue
+    let commits: Mutex<CommitState>
+    let upkeep: Mutex<UpkeepState>
+    let shared: Mutex<SharedState>
+    let catalog = SegmentCatalogCache()
+    let commitSignal = Signal()
+    let sealSignal = Signal()
+    /// The highest sequence whose sync has returned.
+    let durableSequence: Atomic<UInt64>
+    let isStopping = Atomic<Bool>(false)
+    private let threads = Mutex<[DedicatedThread]>([])
+    private let ownerLock: any DiskFile
+    /// What opening found.
+    package let recovery: RecoveryReport
+
+    /// Everything `Recovery` worked out; the store takes over from there.
+    init(
+        _ opened: consuming OpenedStore, on disk: any Disk, configuration: StoreConfiguration
+    ) {
+        self.disk = disk
+        self.configuration = configuration
+        queue = CommitQueue(byteLimit: configuration.commitQueueBytes)
+        ownerLock = opened.ownerLock
+        recovery = opened.report
+        durableSequence = Atomic(opened.commit.nextSequence &- 1)
+        commits = Mutex(opened.commit)
+        upkeep = Mutex(opened.upkeep)
+        shared = Mutex(opened.shared)
+    }
+
+    /// Opens the directory behind `disk`, or makes it; see `Recovery` for what happens after a crash.
+    package static func open(
+        _ disk: any Disk, configuration: StoreConfiguration
+    ) throws(StoreOpenError) -> SegmentStore {
+        var recovery = Recovery(disk: disk, configuration: configuration)
+        let store = SegmentStore(try recovery.run(), on: disk, configuration: configuration)
+        if configuration.runsThreads { store.startThreads() }
+        return store
+    }
+
+    private func startThreads() {
+        threads.withLock { threads in
+            for body in [runCommitter, runSealer] as [@Sendable () -> Void] {
+                if let thread = DedicatedThread(body) {
+                    threads.append(thread)
+                } else {
+                    queue.refuse(.readOnly("no thread for the store"))
+                }
+            }
+        }
+    }
+
+    /// Hands over a batch. `completion` is called once: with a receipt when the batch is as durable as the store
+    /// promises and visible to the next query, or with a refusal when nothing of it was stored. It runs on the
+    /// committer's thread, or on the caller's for a refusal at once, and must not block.
+    package func append(
+        _ batch: SpanBatch, completion: @escaping @Sendable (Result<CommitReceipt, CommitRefusal>) -> Void
+    ) {
+        if batch.spans.isEmpty {
+            let receipt = CommitReceipt(
+                sequence: durableSequence.load(ordering: .relaxed), durability: configuration.durability)
+            return completion(.success(receipt))
+        }
+        guard let record = WALRecord(batch) else {
+            return completion(.failure(.readOnly("a batch of \(batch.byteCount) bytes is too large")))
+        }
+        if let refusal = admission() ?? queue.append(CommitQueue.Request(record: record, completion: completion)) {
+            return completion(.failure(refusal))
+        }
+        commitSignal.raise()
+    }
+
+    /// Refuses while as many heads wait for sealing as may and the next one is full as well.
+    private func admission() -> CommitRefusal? {
+        shared.withLock { shared in
+            shared.sealing.count >= Limits.sealingHeads && shared.active.byteCount >= configuration.headBytes
+                ? .busy(retryAfter: 2) : nil
+        }
+    }
+
+    /// All parts that a query reads, a span in exactly one of them; newest first.
+    package func parts() -> [StorePart] {
+        shared.withLock { shared in
+            var parts = [StorePart(shared.active.snapshot())]
+            parts += shared.sealing.reversed().map { StorePart($0.head.snapshot()) }
+            parts += shared.segments.reversed().map { StorePart($0.reader) }
+            return parts
+        }
+    }
+
+    /// Names of services seen, sorted.
+    package func services(tenant: String) -> [String] {
+        Set(allOperations(tenant: tenant).map(\.service)).subtracting([""]).sorted()
+    }
+
+    /// Operations of one service (of all when nil), sorted by name and kind.
+    package func operations(service: String?, tenant: String) -> [Operation] {
+        let found = allOperations(tenant: tenant).filter { service == nil || $0.service == service }
+        return Set(found.map(\.operation)).sorted { ($0.name, $0.kind.rawValue) < ($1.name, $1.kind.rawValue) }
+    }
+
+    private func allOperations(tenant: String) -> [ServiceOperation] {
+        let (heads, segments) = shared.withLock { shared in
+            ([shared.active] + shared.sealing.map(\.head), shared.segments)
+        }
+        let ofHeads = heads.flatMap { $0.operations(tenant: tenant) }
+        return catalog.operations(tenant: tenant, segments: segments)
+            + ofHeads.map { ServiceOperation(service: $0.service, operation: $0.operation) }
+    }
+
+    /// Whether the record with this sequence is on disk.
+    package func durable(sequence: UInt64) -> Bool {
+        sequence > 0 && sequence <= durableSequence.load(ordering: .acquiring)
+    }
+
+    package var state: StoreState {
+        shared.withLock { shared in
+            if shared.isClosed { return .closed }
+            if let reason = shared.readOnly { return .readOnly(reason) }
+            if let problem = shared.problems.first { return .degraded(problem) }
+            return .ok
+        }
+    }
+
+    /// Takes no more, commits what waits, seals the head unless told not to, and leaves the directory in order.
+    /// - Returns: true when nothing is left in memory that the disk does not have.
+    @discardableResult
+    package func close(sealing: Bool = true) -> Bool {
+        queue.refuse(.stopping)
+        isStopping.store(true, ordering: .releasing)
+        commitSignal.raise()
+        sealSignal.raise()
+        threads.withLock { threads in
+            for thread in threads { thread.join() }
+            threads.removeAll()
+        }
+        let isSafe = closeFiles(sealing: sealing)
+        ownerLock.close()
+        return isSafe
+    }
+}

@@ -1,0 +1,86 @@
+internal import Telemetry
+
+/// What readers, committer and sealer share. Every change keeps the ledger: what leaves one place is in another.
+struct SharedState {
+    var active = Head()
+    /// Full heads, oldest first.
+    var sealing: [SealingHead] = []
+    /// In the order of ids.
+    var segments: [StoredSegment] = []
+    var walFiles: [WALFile] = []
+    /// Spans of all records committed, and of those recovery found missing.
+    var stored: UInt64 = 0
+    var removed = RemovedSpans()
+    /// Why the store is degraded.
+    var problems: [String] = []
+    var readOnly: String?
+    var isClosed = false
+}
+
+/// A head that takes no more, and what its seal will be called.
+struct SealingHead: Sendable {
+    let head: Head
+    /// Every record up to this one is sealed when this head is.
+    let coveredSequence: UInt64
+    let segmentID: UInt64
+}
+
+/// A segment that readers see. The file stays readable for who holds the reader, unlinked or not.
+struct StoredSegment: Sendable {
+    let entry: ManifestSegment
+    let reader: SegmentReader
+}
+
+struct WALFile: Sendable {
+    let path: String
+    let firstSequence: UInt64
+    /// Nil while it grows.
+    var lastSequence: UInt64?
+    var byteCount: UInt64
+}
+
+/// The committer's own: touched under the `commits` lock only.
+struct CommitState {
+    /// Nil while read-only, and with durability `memory`.
+    var writer: WALWriter?
+    /// Sequence of the next record.
+    var nextSequence: UInt64
+    /// Spans of all records before it.
+    var spansBefore: UInt64
+    /// Records written and not synced yet (durability `interval`).
+    var unsynced: [UnsyncedRecord] = []
+    /// True when the newest group has later bytes that testify for it.
+    var isWitnessed = true
+    var storeID: [UInt8]
+    var nextSegmentID: UInt64
+    var lastIdleStep = 0
+    var lastSync = 0
+    var lastCommit = 0
+
+    var durableSequence: UInt64 { (unsynced.first?.sequence ?? nextSequence) &- 1 }
+}
+
+struct UnsyncedRecord {
+    let sequence: UInt64
+    let record: WALRecord
+}
+
+/// The sealer's and the retention's own: touched under the `upkeep` lock only.
+struct UpkeepState {
+    var manifest: Manifest
+    /// Set when the manifest on disk is older than `manifest`.
+    var isManifestStale = false
+    var clock: RetentionClock
+    /// Losses found by recovery that are not below the sealed sequence yet: the manifest takes them when they are.
+    var pendingLosses: [Loss] = []
+    var failures = 0
+    /// Monotonic milliseconds before which a failed seal is not tried again.
+    var retryAt = 0
+}
+
+/// Acknowledged records that recovery did not find.
+package struct Loss: Hashable, Sendable {
+    package var firstSequence: UInt64
+    package var lastSequence: UInt64
+    package var spans: UInt64
+}

@@ -1,0 +1,74 @@
+/// The answers of OTLP/HTTP, in the encoding of the request.
+///
+/// Source: schemas/wire/otlp.md, "Answers".
+package enum OTLPEncoding: Sendable {
+    case protobuf
+    case json
+
+    package var contentType: String {
+        switch self {
+        case .protobuf: "application/x-protobuf"
+        case .json: "application/json"
+        }
+    }
+
+    /// An `ExportTraceServiceResponse`: empty when all went well, else with a partial success.
+    ///
+    /// - Parameter message: says why spans were rejected; with no rejected spans it is a warning.
+    package func exportResponse(rejectedSpans: Int = 0, message: String = "") -> [UInt8] {
+        let isPartial = rejectedSpans > 0 || !message.isEmpty
+        switch self {
+        case .protobuf:
+            var response = ProtobufWriter()
+            guard isPartial else { return response.bytes }
+            response.message(1) { partial in
+                if rejectedSpans > 0 { partial.varint(1, UInt64(rejectedSpans)) }
+                if !message.isEmpty { partial.string(2, message) }
+            }
+            return response.bytes
+        case .json:
+            var response = JSONWriter()
+            response.beginObject()
+            if isPartial {
+                response.key("partialSuccess")
+                response.beginObject()
+                if rejectedSpans > 0 { response.string("rejectedSpans", String(rejectedSpans)) }
+                if !message.isEmpty { response.string("errorMessage", message) }
+                response.endObject()
+            }
+            response.endObject()
+            return response.bytes
+        }
+    }
+
+    /// A `google.rpc.Status`, the body of every failure.
+    package func status(_ code: RPCCode, message: String) -> [UInt8] {
+        switch self {
+        case .protobuf:
+            var status = ProtobufWriter()
+            if code.rawValue != 0 { status.varint(1, UInt64(code.rawValue)) }
+            if !message.isEmpty { status.string(2, message) }
+            return status.bytes
+        case .json:
+            var status = JSONWriter()
+            status.beginObject()
+            status.number("code", Int(code.rawValue))
+            status.string("message", message)
+            status.endObject()
+            return status.bytes
+        }
+    }
+}
+
+/// The codes of `google.rpc.Code` that Crest answers.
+package enum RPCCode: UInt8, Sendable {
+    case ok = 0
+    case invalidArgument = 3
+    case notFound = 5
+    case permissionDenied = 7
+    case resourceExhausted = 8
+    case unimplemented = 12
+    case `internal` = 13
+    case unavailable = 14
+    case unauthenticated = 16
+}

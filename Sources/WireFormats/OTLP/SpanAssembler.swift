@@ -1,0 +1,221 @@
+internal import Bytes
+internal import Telemetry
+
+/// Where the decoder stands, for messages: indices of the containers and of the span.
+struct SpanPlace {
+    var resource = 0
+    var scope = 0
+    var span = 0
+}
+
+/// Builds a batch span by span for the OTLP decoders: checks text, keeps the limits, takes back rejected spans.
+///
+/// Rows of resources and scopes are made with the first span kept under them, so that empty containers cost nothing.
+struct SpanAssembler: ~Copyable {
+    var builder = SpanBatchBuilder()
+    var place = SpanPlace()
+    private var keyCache = TextCache()
+    private var valueCache = TextCache()
+    private(set) var received = 0
+    private var rejections = RejectionCount()
+    private var resource = ResourceRow()
+    private var scope = ScopeRow()
+    private var hasResourceRow = false
+    private var hasScopeRow = false
+
+    init(bodyBytes: Int) { builder.reserve(forBodyBytes: bodyBytes) }
+
+    /// Where the next attribute row will stand.
+    @inline(__always) var attributeIndex: UInt32 { UInt32(truncatingIfNeeded: builder.attributes.count) }
+
+    mutating func beginResource(_ row: ResourceRow) {
+        resource = row
+        resource.serviceName = serviceName(row.attributes)
+        hasResourceRow = false
+    }
+
+    mutating func beginScope(_ row: ScopeRow) {
+        scope = row
+        hasScopeRow = false
+    }
+
+    /// Fills in the resource begun, before any span of it; its schema URL stays.
+    mutating func setResource(_ row: ResourceRow) {
+        let url = resource.schemaURL
+        beginResource(row)
+        resource.schemaURL = url
+    }
+
+    /// Fills in the scope begun, before any span of it; its schema URL stays.
+    mutating func setScope(_ row: ScopeRow) {
+        let url = scope.schemaURL
+        beginScope(row)
+        scope.schemaURL = url
+    }
+
+    /// For formats in which the URL may come behind the spans.
+    mutating func setResourceSchemaURL(_ url: ByteSlice) {
+        resource.schemaURL = url
+        if hasResourceRow { builder.resources[builder.resources.count - 1].schemaURL = url }
+    }
+
+    mutating func setScopeSchemaURL(_ url: ByteSlice) {
+        scope.schemaURL = url
+        if hasScopeRow { builder.scopes[builder.scopes.count - 1].schemaURL = url }
+    }
+
+    private func serviceName(_ range: Range<Int>) -> ByteSlice {
+        let name = Array("service.name".utf8)
+        for row in builder.attributes[range] where row.type == .string {
+            let key = builder.keys[row.key]
+            let bytes = builder.arena[Int(key.offset)..<Int(key.offset) + Int(key.count)]
+            if bytes.elementsEqual(name) { return row.slice }
+        }
+        return .empty
+    }
+
+    /// Adds a finished span whose attributes, events and links are the last rows of the builder.
+    mutating func add(_ span: SpanRow) {
+        received += 1
+        if !hasResourceRow {
+            builder.resources.append(resource)
+            hasResourceRow = true
+            hasScopeRow = false
+        }
+        if !hasScopeRow {
+            scope.resource = UInt32(truncatingIfNeeded: builder.resources.count - 1)
+            builder.scopes.append(scope)
+            hasScopeRow = true
+        }
+        var span = span
+        span.scope = UInt32(truncatingIfNeeded: builder.scopes.count - 1)
+        builder.spans.append(span)
+    }
+
+    /// Counts a span that is refused and takes back the rows it has added since `start`.
+    mutating func reject(_ reason: SpanRejection, from start: SpanRow) {
+        received += 1
+        builder.attributes.removeLast(builder.attributes.count - Int(start.firstAttribute))
+        builder.events.removeLast(builder.events.count - Int(start.firstEvent))
+        builder.links.removeLast(builder.links.count - Int(start.firstLink))
+        rejections.add(
+            reason,
+            at: "resourceSpans[\(place.resource)].scopeSpans[\(place.scope)].spans[\(place.span)]")
+    }
+
+    /// A span row that says where the rows of a new span begin.
+    func newSpan() -> SpanRow {
+        var row = SpanRow()
+        row.firstAttribute = attributeIndex
+        row.firstEvent = UInt32(truncatingIfNeeded: builder.events.count)
+        row.firstLink = UInt32(truncatingIfNeeded: builder.links.count)
+        return row
+    }
+
+    consuming func finish(_ origin: BatchOrigin) -> DecodedSpans {
+        let (received, rejections) = (received, rejections)
+        return DecodedSpans(
+            batch: builder.finish(origin), received: received, rejected: rejections.counts,
+            message: rejections.message)
+    }
+}
+
+/// Text: checked, cut to its limit and copied into the arena.
+extension SpanAssembler {
+    /// - Parameter end: offset in the body of the byte behind `bytes`, for errors.
+    @inline(__always)
+    func check(_ bytes: UnsafeRawBufferPointer, at end: Int) throws(WireError) {
+        if isASCII(bytes) { return }
+        if let bad = invalidUTF8Offset(bytes) { throw WireError(.invalidUTF8, at: end &- bytes.count &+ bad) }
+    }
+
+    /// A string of a container or a trace state, cut to ``Limits/nameBytes`` without a mark.
+    mutating func string(_ bytes: UnsafeRawBufferPointer, at end: Int) throws(WireError) -> ByteSlice {
+        try check(bytes, at: end)
+        return builder.append(utf8Prefix(bytes, Limits.nameBytes))
+    }
+
+    /// A string of a span, cut to `limit` with a mark.
+    @inline(__always)
+    mutating func string(
+        _ bytes: UnsafeRawBufferPointer, at end: Int, limit: Int, marks: inout SpanMarks
+    ) throws(WireError) -> ByteSlice {
+        guard let base = bytes.baseAddress, bytes.count > 0 else { return .empty }
+        guard bytes.count <= Self.cachedBytes else {
+            return try uncached(bytes, at: end, limit: limit, marks: &marks)
+        }
+        let text = TextCache.Fingerprint(base, count: bytes.count)
+        if let known = valueCache.find(text) {
+            return ByteSlice(offset: UInt32(truncatingIfNeeded: known), count: UInt32(truncatingIfNeeded: bytes.count))
+        }
+        try check(bytes, at: end)
+        let offset = builder.arena.count
+        builder.arena.append(contentsOf: bytes)
+        valueCache.store(text, UInt64(truncatingIfNeeded: offset))
+        return ByteSlice(
+            offset: UInt32(truncatingIfNeeded: offset), count: UInt32(truncatingIfNeeded: bytes.count))
+    }
+
+    /// Longer texts seldom repeat.
+    private static var cachedBytes: Int { 128 }
+
+    @inline(never)
+    private mutating func uncached(
+        _ bytes: UnsafeRawBufferPointer, at end: Int, limit: Int, marks: inout SpanMarks
+    ) throws(WireError) -> ByteSlice {
+        try check(bytes, at: end)
+        guard bytes.count > limit else { return builder.append(bytes) }
+        marks.insert(.truncated)
+        return builder.append(utf8Prefix(bytes, limit))
+    }
+
+    /// The index of a key of at least one byte, cut to ``Limits/nameBytes``; nil when the batch has no room for
+    /// another key.
+    @inline(__always)
+    mutating func key(
+        _ bytes: UnsafeRawBufferPointer, at end: Int, marks: inout SpanMarks
+    ) throws(WireError) -> Int? {
+        guard let base = bytes.baseAddress else { return nil }
+        let text = TextCache.Fingerprint(base, count: bytes.count)
+        if let known = keyCache.find(text) { return Int(truncatingIfNeeded: known) }
+        return try newKey(bytes, text, at: end, marks: &marks)
+    }
+
+    @inline(never)
+    private mutating func newKey(
+        _ bytes: UnsafeRawBufferPointer, _ text: TextCache.Fingerprint, at end: Int, marks: inout SpanMarks
+    ) throws(WireError) -> Int? {
+        try check(bytes, at: end)
+        let kept = utf8Prefix(bytes, Limits.nameBytes)
+        let index = builder.key(kept)
+        guard index < AttributeRow.keyLimit else { return nil }
+        if kept.count < bytes.count { marks.insert(.truncated) } else { keyCache.store(text, UInt64(index)) }
+        return index
+    }
+}
+
+/// Whether no byte has its high bit set.
+@inline(__always)
+func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard let base = bytes.baseAddress else { return true }
+    let high: UInt64 = 0x8080_8080_8080_8080
+    var offset = 0
+    var seen: UInt64 = 0
+    while bytes.count &- offset >= 8 {
+        seen |= base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        offset &+= 8
+    }
+    while offset < bytes.count {
+        seen |= UInt64(base.load(fromByteOffset: offset, as: UInt8.self))
+        offset &+= 1
+    }
+    return seen & high == 0
+}
+
+/// The longest prefix of well-formed UTF-8 that has at most `limit` bytes and cuts no character.
+func utf8Prefix(_ bytes: UnsafeRawBufferPointer, _ limit: Int) -> UnsafeRawBufferPointer {
+    guard bytes.count > limit else { return bytes }
+    var end = limit
+    while end > 0, bytes[end] & 0xc0 == 0x80 { end -= 1 }
+    return UnsafeRawBufferPointer(rebasing: bytes[..<end])
+}

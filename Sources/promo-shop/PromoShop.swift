@@ -1,0 +1,103 @@
+internal import ArgumentParser
+internal import CrestClient
+internal import Glibc
+
+/// `promo-shop`: a seeded day of a flash sale, reported as spans over OTLP and metrics over DogStatsD.
+@main
+struct PromoShop: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "promo-shop",
+        abstract: "A flash sale in one process: ten simulated services that report spans and metrics.",
+        discussion: """
+            The rate is even until midnight, jumps to PEAK times itself, holds, and falls back. The same seed gives
+            the same requests, decisions and totals. Progress goes to stderr, the totals as JSON to stdout.
+
+            Examples:
+              promo-shop
+              promo-shop --rate 200 --peak 20x --duration 1m --seed 7
+              promo-shop --otlp http://127.0.0.1:8400 --statsd 127.0.0.1:8125 | jq .spans_acknowledged
+              promo-shop --oversell        (breaks the stock's lock, to see the alert)
+            """)
+
+    @Option(help: ArgumentHelp("Requests a second before midnight.", valueName: "number"))
+    var rate = 50.0
+
+    @Option(help: ArgumentHelp("How many times the rate the peak is.", valueName: "factor"))
+    var peak = PeakArgument(factor: 50)
+
+    @Option(help: ArgumentHelp("How long the day is: 10, 10s, 1m.", valueName: "time"))
+    var duration = DurationArgument(seconds: 10)
+
+    @Option(help: ArgumentHelp("Share of the day before midnight, 0 to 1.", valueName: "fraction"))
+    var rampAt = 0.5
+
+    @Option(help: ArgumentHelp("The same seed, the same day.", valueName: "number"))
+    var seed: UInt64 = 42
+
+    @Option(help: ArgumentHelp("Where spans go (OTLP over HTTP).", valueName: "url"))
+    var otlp = "http://127.0.0.1:4318"
+
+    @Option(help: ArgumentHelp("Where metrics go (DogStatsD over UDP).", valueName: "host:port"))
+    var statsd = "127.0.0.1:8125"
+
+    @Flag(help: "Deduct stock without its lock, so that products are sold too often.")
+    var oversell = false
+
+    @Flag(help: "No progress on stderr.")
+    var quiet = false
+
+    func validate() throws {
+        guard rate.isFinite, rate > 0, rate <= 100_000 else {
+            throw ValidationError("--rate: want a number above 0, at most 100000")
+        }
+        guard rampAt >= 0, rampAt <= 1 else { throw ValidationError("--ramp-at: want a number from 0 to 1") }
+    }
+
+    func run() async throws {
+        let exporter: OTLPExporter
+        let metricsClient: StatsDClient
+        do {
+            var configuration = OTLPExporter.Configuration(endpoint: otlp)
+            configuration.maximumQueuedSpans = 200_000
+            configuration.maximumQueuedBytes = 128 << 20
+            exporter = try OTLPExporter(configuration)
+            metricsClient = try StatsDClient(.init(address: statsd))
+        } catch {
+            throw ValidationError("\(error)")
+        }
+        let settings = Shop.Settings(
+            seed: seed,
+            schedule: Schedule(rate: rate, peak: peak.factor, duration: duration.seconds, rampAt: rampAt),
+            oversells: oversell)
+        let metrics = ShopMetrics(metricsClient)
+        let shop = Shop(settings, metrics: metrics)
+        var day = Day(shop: shop, exporter: exporter)
+        let began = ContinuousClock.now
+        let totals = await day.run { time, totals in
+            if !quiet { report(time, totals, exporter.statistics) }
+        }
+        metricsClient.shutdown()
+        let sent = await exporter.shutdown(within: .seconds(15))
+        let elapsed = (ContinuousClock.now - began) / .seconds(1)
+        print(
+            totals.json(
+                settings, metrics: metrics.totals, oversold: shop.stock.oversold, elapsed: elapsed, spans: sent,
+                lines: metricsClient.statistics))
+        guard sent.acknowledged > 0 || totals.spans == 0 else {
+            warn("promo-shop: \(otlp) acknowledged none of \(totals.spans) spans; is the server running?")
+            throw ExitCode(1)
+        }
+    }
+
+    private func report(_ time: Double, _ totals: Totals, _ sent: SpanStatistics) {
+        let kinds = Shop.Kind.allCases.map { "\($0.rawValue) \(totals.kinds[$0] ?? 0)" }.joined(separator: ", ")
+        warn(
+            "\(Int(time))s: \(totals.requests) requests (\(kinds)), \(totals.spans) spans, "
+                + "\(sent.acknowledged) acknowledged, \(sent.dropped.total) dropped")
+    }
+
+    private func warn(_ line: String) {
+        let bytes = Array((line + "\n").utf8)
+        _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+}

@@ -1,0 +1,46 @@
+import Bytes
+import Testing
+
+@Suite("CRC32C and hexadecimal")
+struct ChecksumTests {
+    @Test("Known answers of RFC 3720 appendix B.4")
+    func knownAnswers() {
+        #expect(crc32c(Array("123456789".utf8)) == 0xE306_9283)
+        #expect(crc32c([UInt8](repeating: 0, count: 32)) == 0x8A91_36AA)
+        #expect(crc32c([UInt8](repeating: 0xff, count: 32)) == 0x62A8_AB43)
+        #expect(crc32c(Array(0..<32)) == 0x46DD_794E)
+        #expect(crc32c([UInt8]()) == 0)
+    }
+
+    @Test("Pieces give the same sum as the whole, for every cut")
+    func pieces() {
+        let bytes = (0..<67).map { UInt8(truncatingIfNeeded: $0 &* 37) }
+        let whole = crc32c(bytes)
+        for cut in 0...bytes.count {
+            let first = crc32c(Array(bytes[..<cut]))
+            #expect(crc32c(Array(bytes[cut...]), continuing: first) == whole)
+        }
+    }
+
+    @Test("Every flipped bit changes the sum")
+    func flips() {
+        let bytes = Array("a short record".utf8)
+        let whole = crc32c(bytes)
+        for bit in 0..<bytes.count * 8 {
+            var flipped = bytes
+            flipped[bit / 8] ^= 1 << UInt8(bit % 8)
+            #expect(crc32c(flipped) != whole)
+        }
+    }
+
+    @Test("Hex digits: all 256 bytes are either a digit or refused")
+    func hexDigits() {
+        let digits = Set("0123456789abcdefABCDEF".utf8)
+        for byte in UInt8.min ... .max {
+            #expect((hexValue(byte) != nil) == digits.contains(byte))
+            if let value = hexValue(byte), byte > UInt8(ascii: "F") || byte <= UInt8(ascii: "9") {
+                #expect(hexDigit(value) == byte)
+            }
+        }
+    }
+}
