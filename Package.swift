@@ -61,7 +61,7 @@ let package = Package(
                 "WireFormats", "MetricsEngine", "SpanPipeline", "QueryEngine", "Telemetry", "Bytes",
             ], swiftSettings: settings),
         .target(
-            name: "CrestClient", dependencies: [httpClient, metrics, tracing],
+            name: "CrestClient", dependencies: [httpClient, metrics, tracing] + nio,
             swiftSettings: settings),
         // 5 I/O
         .target(
@@ -78,16 +78,13 @@ let package = Package(
             ] + nio, swiftSettings: settings),
         // 7 programs
         .executableTarget(name: "crestd", dependencies: ["Daemon", argumentParser], swiftSettings: settings),
-        .executableTarget(name: "crest", dependencies: [httpClient, argumentParser], swiftSettings: settings),
+        .executableTarget(name: "crest", dependencies: [httpClient, argumentParser] + nio, swiftSettings: settings),
         .executableTarget(
             name: "promo-shop", dependencies: ["CrestClient", argumentParser, metrics, tracing],
             swiftSettings: settings),
         .executableTarget(
             name: "bench",
-            dependencies: [
-                "SegmentStore", "HostIO", "MetricsEngine", "WireFormats", "Telemetry", "Bytes", "CLinux",
-                argumentParser,
-            ], swiftSettings: settings),
+            dependencies: ["WireFormats", "Telemetry", "CLinux", argumentParser], swiftSettings: settings),
         // tests
         .target(
             name: "TestKit", dependencies: ["SegmentStore", "Telemetry", "Bytes"], path: "Tests/TestKit",
@@ -107,7 +104,7 @@ let package = Package(
             "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine"],
             "ListenersTests": ["Listeners", "Endpoints"],
             "DaemonTests": ["Daemon"],
-            "CrestClientTests": ["CrestClient"],
+            "CrestClientTests": ["CrestClient", metrics, tracing],
             "TidyTests": [],
         ])
 )

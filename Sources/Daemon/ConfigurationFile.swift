@@ -37,7 +37,7 @@ struct ConfigurationFile {
         {
             throw StartFailure(.configuration, "\(path):\(mark.line): \(problem)")
         } catch YamlError.duplicatedKeysInMapping(let duplicates, let context) {
-            let names = duplicates.compactMap(\.string).joined(separator: ", ")
+            let names = duplicates.joined(separator: ", ")
             throw StartFailure(.configuration, "\(path):\(context.mark.line): set more than once: \(names)")
         } catch {
             throw StartFailure(.configuration, "\(path): \(error)")

@@ -1,5 +1,3 @@
-package import Telemetry
-
 /// Where settings come from. A flag wins over the environment, that over the file, that over the default.
 package struct ConfigurationSources: Sendable {
     /// Texts by setting name, as given on the command line.

@@ -65,7 +65,7 @@ package struct Setting: Sendable {
     }
 
     private static func plain<Value>(
-        _ name: String, _ standard: String, _ form: String, _ path: WritableKeyPath<Configuration, Value> & Sendable,
+        _ name: String, _ standard: String, _ form: String, _ path: any WritableKeyPath<Configuration, Value> & Sendable,
         _ parse: @escaping @Sendable (String) -> Value?, text: @escaping @Sendable (Value) -> String
     ) -> Setting {
         Setting(
@@ -78,7 +78,7 @@ package struct Setting: Sendable {
     }
 
     private static func oneOf<Value: RawRepresentable<String> & CaseIterable & SendableMetatype>(
-        _ name: String, _ standard: Value, _ path: WritableKeyPath<Configuration, Value> & Sendable
+        _ name: String, _ standard: Value, _ path: any WritableKeyPath<Configuration, Value> & Sendable
     ) -> Setting {
         let words = Value.allCases.map(\.rawValue)
         return plain(name, standard.rawValue, "must be one of \(words.joined(separator: ", "))", path) {

@@ -21,10 +21,11 @@ package final class MetricsEngine: Sendable {
     }
 
     /// A new shard; give each receive thread one of its own.
-    package func makeShard() -> MetricsShard {
+    /// - Parameter keyCapacity: keys as received that the shard remembers before it starts anew.
+    package func makeShard(keyCapacity: Int = 1 << 20) -> MetricsShard {
         let queue = WindowQueue()
         queues.withLock { $0.append(queue) }
-        return MetricsShard(queue: queue, memberHash: memberHash)
+        return MetricsShard(queue: queue, memberHash: memberHash, keyCapacity: keyCapacity)
     }
 
     /// The series of an identity as sent, made on first sight; the overflow series of its family beyond the limits.

@@ -91,7 +91,8 @@ extension MetricsEngine {
         return kinds.contains { MetricNaming.familyName(of: Array(name.utf8), kind: $0) == family.name }
     }
 
-    private func includes(_ labels: [(name: String, value: String)], _ wanted: [(name: String, value: String)]) -> Bool {
+    private func includes(_ labels: [(name: String, value: String)], _ wanted: [(name: String, value: String)]) -> Bool
+    {
         wanted.allSatisfy { want in labels.contains { $0 == want } }
     }
 

@@ -7,9 +7,9 @@ package import Telemetry
 package final class MetricsShard: @unchecked Sendable {
     private let core: UnsafeMutablePointer<ShardCore>
 
-    init(queue: WindowQueue, memberHash: KeyedHash) {
+    init(queue: WindowQueue, memberHash: KeyedHash, keyCapacity: Int) {
         core = .allocate(capacity: 1)
-        core.initialize(to: ShardCore(queue: queue, memberHash: memberHash))
+        core.initialize(to: ShardCore(queue: queue, memberHash: memberHash, keyCapacity: keyCapacity))
     }
 
     deinit {
@@ -74,7 +74,7 @@ struct ShardCore: ~Copyable {
 
     private enum State: UInt8 { case clean, change, level, histogram, set }
 
-    private(set) var keys = KeyCache()
+    private(set) var keys: KeyCache
     private let queue: WindowQueue
     private let memberHash: KeyedHash
     private let index = ExponentialIndex.shared
@@ -89,8 +89,9 @@ struct ShardCore: ~Copyable {
     private var second: Int64 = 0
     private(set) var deferredWindows: UInt64 = 0
 
-    init(queue: WindowQueue, memberHash: KeyedHash) {
+    init(queue: WindowQueue, memberHash: KeyedHash, keyCapacity: Int) {
         self.queue = queue
+        keys = KeyCache(capacity: keyCapacity)
         self.memberHash = memberHash
         cells = .allocate(capacity: cellCapacity)
         cells.initialize(repeating: Cell(), count: cellCapacity)

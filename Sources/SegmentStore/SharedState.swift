@@ -83,4 +83,10 @@ package struct Loss: Hashable, Sendable {
     package var firstSequence: UInt64
     package var lastSequence: UInt64
     package var spans: UInt64
+
+    package init(firstSequence: UInt64, lastSequence: UInt64, spans: UInt64) {
+        self.firstSequence = firstSequence
+        self.lastSequence = lastSequence
+        self.spans = spans
+    }
 }

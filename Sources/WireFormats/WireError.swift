@@ -21,6 +21,7 @@ package struct WireError: Error, Hashable, Sendable, CustomStringConvertible {
         case number = "invalid number"
         case range = "number out of range"
         case base64 = "invalid base64"
+        case identifier = "an id has something else than hexadecimal digits"
         case object = "expected an object"
         case array = "expected an array"
         case string = "expected a string"

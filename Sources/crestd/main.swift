@@ -1,1 +1,61 @@
-// Placeholder: replaced by the module's first file.
+internal import ArgumentParser
+internal import Daemon
+internal import Glibc
+
+/// The command line of the daemon: flags to settings, nothing else.
+struct Crestd: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "crestd", abstract: "Takes traces and metrics, keeps them, and answers questions about them.",
+        discussion: """
+            A listener's value is HOST:PORT, HOST:0 for any free port, or off. Every flag is also a key of the \
+            configuration file and, in upper case after CREST_, a variable of the environment.
+
+            Examples:
+              crestd
+              crestd --data-dir /var/lib/crest --retention-age 7d --retention-bytes 80%
+              crestd --http 127.0.0.1:0 --statsd off --log-format json
+              crestd --config /etc/crest.yaml --check-config
+            """, version: "crestd \(CrestVersion.text)")
+
+    @Option(help: "Everything over HTTP. (default: 127.0.0.1:8400)") var http: String?
+    @Option(help: "OTLP over HTTP. (default: 127.0.0.1:4318)") var otlpHttp: String?
+    @Option(help: "OTLP over gRPC; not in this version.") var otlpGrpc: String?
+    @Option(help: "Zipkin v2. (default: 127.0.0.1:9411)") var zipkin: String?
+    @Option(help: "Jaeger thrift over HTTP; not in this version.") var jaegerHttp: String?
+    @Option(help: "Jaeger thrift datagrams; not in this version.") var jaegerUdp: String?
+    @Option(help: "StatsD datagrams; may be repeated. (default: 127.0.0.1:8125)") var statsd: [String] = []
+    @Option(help: "Crest's own datagrams; not in this version.") var crestUdp: String?
+    @Option(help: "Where everything is kept. (default: ./crest-data)") var dataDir: String?
+    @Option(help: "A YAML file of settings.") var config: String?
+    @Flag(help: "Check the configuration and exit: 0 good, 78 bad.") var checkConfig = false
+    @Flag(help: "Print the configuration with the source of each value and exit.") var printConfig = false
+    @Option(help: "synced, interval or memory: what an acknowledgement promises. (default: synced)")
+    var durability: String?
+    @Option(help: "What buffers and caches may use together. (default: 512MiB)") var memoryLimit: String?
+    @Option(help: "How long spans are kept: 7d, 12h, forever. (default: 7d)") var retentionAge: String?
+    @Option(help: "How much is kept: 100GB, or a share of the disk. (default: 80%)") var retentionBytes: String?
+    @Option(help: "text or json, for the log and the ready line. (default: text)") var logFormat: String?
+    @Option(help: "debug, info, warning or error. (default: info)") var logLevel: String?
+    @Flag(help: "Allow addresses that other machines reach, without TLS or tokens.") var insecureBind = false
+
+    var program: DaemonProgram {
+        let single: KeyValuePairs<String, String?> = [
+            "http": http, "otlp-http": otlpHttp, "otlp-grpc": otlpGrpc, "zipkin": zipkin, "jaeger-http": jaegerHttp,
+            "jaeger-udp": jaegerUdp, "crest-udp": crestUdp, "data-dir": dataDir, "durability": durability,
+            "memory-limit": memoryLimit, "retention-age": retentionAge, "retention-bytes": retentionBytes,
+            "log-format": logFormat, "log-level": logLevel, "insecure-bind": insecureBind ? "true" : nil,
+        ]
+        var flags = ["statsd": statsd].filter { !$0.value.isEmpty }
+        for (name, value) in single { if let value { flags[name] = [value] } }
+        return DaemonProgram(
+            flags: flags, configPath: config, task: checkConfig ? .checkConfiguration : printConfig ? .printConfiguration : .run)
+    }
+}
+
+do {
+    exit(try Crestd.parse().program.run().rawValue)
+} catch {
+    // Help and version end well; a wrong command line has its own code in our contract.
+    guard Crestd.exitCode(for: error) != .success else { Crestd.exit(withError: error) }
+    exit(DaemonProgram.refuse(Crestd.fullMessage(for: error)).rawValue)
+}

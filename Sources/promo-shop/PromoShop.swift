@@ -2,21 +2,47 @@ internal import ArgumentParser
 internal import CrestClient
 internal import Glibc
 
-/// `promo-shop`: a seeded day of a flash sale, reported as spans over OTLP and metrics over DogStatsD.
+/// Parses, runs, and ends with 2 for a usage error (the parser's own code is 64).
 @main
+enum Program {
+    static func main() async {
+        do {
+            let command = try PromoShop.parse()
+            try await command.run()
+        } catch {
+            let code = PromoShop.exitCode(for: error)
+            if code == .validationFailure {
+                warn(PromoShop.fullMessage(for: error))
+                exit(2)
+            }
+            PromoShop.exit(withError: error)
+        }
+    }
+}
+
+/// One line on standard error.
+private func warn(_ line: String) {
+    let bytes = Array((line + "\n").utf8)
+    _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
+
+/// `promo-shop`: a seeded day of a flash sale, reported as spans over OTLP and metrics over DogStatsD.
 struct PromoShop: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "promo-shop",
         abstract: "A flash sale in one process: ten simulated services that report spans and metrics.",
         discussion: """
-            The rate is even until midnight, jumps to PEAK times itself, holds, and falls back. The same seed gives
-            the same requests, decisions and totals. Progress goes to stderr, the totals as JSON to stdout.
+            The rate is even until midnight, jumps to PEAK times itself, holds, and falls back. \
+            The same seed gives the same requests, decisions and totals. \
+            Progress goes to stderr, the totals as JSON to stdout.
 
-            Examples:
+            EXAMPLES:
               promo-shop
               promo-shop --rate 200 --peak 20x --duration 1m --seed 7
-              promo-shop --otlp http://127.0.0.1:8400 --statsd 127.0.0.1:8125 | jq .spans_acknowledged
-              promo-shop --oversell        (breaks the stock's lock, to see the alert)
+              promo-shop --otlp http://127.0.0.1:8400 | jq .spans_dropped
+              promo-shop --oversell      (breaks the stock's lock)
+
+            EXIT CODES: 0 done, 1 no span was acknowledged, 2 usage
             """)
 
     @Option(help: ArgumentHelp("Requests a second before midnight.", valueName: "number"))
@@ -68,7 +94,7 @@ struct PromoShop: AsyncParsableCommand {
         let settings = Shop.Settings(
             seed: seed,
             schedule: Schedule(rate: rate, peak: peak.factor, duration: duration.seconds, rampAt: rampAt),
-            oversells: oversell)
+            oversells: oversell, runSalt: UInt64.random(in: .min ... .max))
         let metrics = ShopMetrics(metricsClient)
         let shop = Shop(settings, metrics: metrics)
         var day = Day(shop: shop, exporter: exporter)
@@ -77,11 +103,14 @@ struct PromoShop: AsyncParsableCommand {
             if !quiet { report(time, totals, exporter.statistics) }
         }
         metricsClient.shutdown()
+        if !quiet, exporter.statistics.pending > 0 {
+            warn("promo-shop: sending the last \(exporter.statistics.pending) spans, for up to 15 s")
+        }
         let sent = await exporter.shutdown(within: .seconds(15))
         let elapsed = (ContinuousClock.now - began) / .seconds(1)
         print(
             totals.json(
-                settings, metrics: metrics.totals, oversold: shop.stock.oversold, elapsed: elapsed, spans: sent,
+                settings, metrics: metrics.totals, elapsed: elapsed, spans: sent,
                 lines: metricsClient.statistics))
         guard sent.acknowledged > 0 || totals.spans == 0 else {
             warn("promo-shop: \(otlp) acknowledged none of \(totals.spans) spans; is the server running?")
@@ -94,10 +123,5 @@ struct PromoShop: AsyncParsableCommand {
         warn(
             "\(Int(time))s: \(totals.requests) requests (\(kinds)), \(totals.spans) spans, "
                 + "\(sent.acknowledged) acknowledged, \(sent.dropped.total) dropped")
-    }
-
-    private func warn(_ line: String) {
-        let bytes = Array((line + "\n").utf8)
-        _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 }

@@ -18,11 +18,11 @@ final class RequestTrace {
     /// Indexes of the spans that are open, outermost first.
     private var open: [Int] = []
 
-    init(_ visit: Visit, startNanoseconds: UInt64, random: Random) {
+    init(_ visit: Visit, runSalt: UInt64, startNanoseconds: UInt64, random: Random) {
         self.visit = visit
         self.clock = startNanoseconds
         self.random = random
-        self.id = TraceID(high: self.random.next(), low: self.random.next() | 1)
+        self.id = TraceID(high: self.random.next() ^ runSalt, low: self.random.next() | 1)
         spans.reserveCapacity(40)
         services.reserveCapacity(40)
     }

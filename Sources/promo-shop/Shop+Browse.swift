@@ -75,7 +75,8 @@ extension Shop {
             trace.redis(.user, "GET", "session:" + trace.visit.user, micros: 120)
             if trace.random.chance(0.2) {
                 trace.mysql(
-                    .user, "SELECT", "user", "SELECT id, level, region, risk FROM user WHERE id = ? LIMIT 1", micros: 900)
+                    .user, "SELECT", "user", "SELECT id, level, region, risk FROM user WHERE id = ? LIMIT 1",
+                    micros: 900)
             }
             return Reply()
         }

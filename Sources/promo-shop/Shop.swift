@@ -10,6 +10,8 @@ final class Shop {
         let schedule: Schedule
         /// Deduct stock without the lock's protection, to see an oversell.
         let oversells: Bool
+        /// Random bits of this run. They go into the trace ids alone: the day repeats, its traces are new ones.
+        let runSalt: UInt64
     }
 
     /// How a request went.
@@ -88,7 +90,8 @@ final class Shop {
         var random = Random(seed: settings.seed, stream: requestCount)
         let visit = crowd.visit(&random)
         let start = epochNanoseconds + UInt64(time * 1_000_000_000)
-        let trace = RequestTrace(visit, startNanoseconds: start, random: random)
+        let trace = RequestTrace(
+            visit, runSalt: settings.runSalt, startNanoseconds: start, random: random)
         metrics.seen(user: visit.user)
         let kind = visit.intent == .browse ? browse(trace, at: time) : checkout(trace, at: time)
         if requestCount % 16 == 0 {

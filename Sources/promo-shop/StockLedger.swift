@@ -4,7 +4,6 @@ internal import Synchronization
 /// sold more often than it was there.
 final class StockLedger: Sendable {
     private struct Shelf {
-        let initial: Int
         var remaining: Int
         /// Remaining as a reader without the lock saw it a moment ago; only `reserveUnchecked` believes it.
         var stale: Int
@@ -19,7 +18,7 @@ final class StockLedger: Sendable {
     private let shelves: Mutex<[Shelf]>
 
     init(_ amounts: [Int]) {
-        shelves = Mutex(amounts.map { Shelf(initial: $0, remaining: $0, stale: $0) })
+        shelves = Mutex(amounts.map { Shelf(remaining: $0, stale: $0) })
     }
 
     func remaining(_ product: Int) -> Int { shelves.withLock { $0[product].remaining } }
@@ -49,7 +48,4 @@ final class StockLedger: Sendable {
 
     /// Puts one piece back after a failed payment.
     func release(_ product: Int) { shelves.withLock { $0[product].remaining += 1 } }
-
-    /// Pieces sold that were never there.
-    var oversold: Int { shelves.withLock { $0.reduce(0) { $0 + max(0, -$1.remaining) } } }
 }

@@ -23,13 +23,14 @@ struct Totals {
 
     /// One line. Keys stay; more may come.
     func json(
-        _ settings: Shop.Settings, metrics: [String: Int], oversold: Int, elapsed: Double, spans sent: SpanStatistics,
+        _ settings: Shop.Settings, metrics: [String: Int], elapsed: Double, spans sent: SpanStatistics,
         lines: DatagramStatistics
     ) -> String {
         var fields: [(String, String)] = [
             ("seed", "\(settings.seed)"), ("duration_seconds", "\(settings.schedule.duration)"),
             ("elapsed_seconds", "\((elapsed * 1_000).rounded() / 1_000)"), ("requests", "\(requests)"),
-            ("checkouts", "\(checkouts)"), ("orders", "\(kinds[.ok] ?? 0)"), ("oversold", "\(oversold)"),
+            ("checkouts", "\(checkouts)"), ("orders", "\(kinds[.ok] ?? 0)"),
+            ("oversold", "\(metrics["stock.oversold"] ?? 0)"),
             ("traces", "\(requests)"), ("error_traces", "\(errorTraces)"), ("spans", "\(spans)"),
             ("spans_acknowledged", "\(sent.acknowledged)"), ("spans_rejected", "\(sent.rejected)"),
             ("spans_dropped", "\(sent.dropped.total)"), ("span_requests", "\(sent.requests)"),

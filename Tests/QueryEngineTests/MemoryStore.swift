@@ -46,7 +46,8 @@ struct MemorySource: SpanSource {
 
     func operations(service: String?, tenant: String) -> [Operation] {
         let records = memoryParts.flatMap(\.records).filter { service == nil || $0.serviceName == service }
-        let operations = Set(records.map { Operation(name: $0.name, kind: SpanKind(rawValue: $0.kind) ?? .unspecified) })
+        let operations = Set(
+            records.map { Operation(name: $0.name, kind: SpanKind(rawValue: $0.kind) ?? .unspecified) })
         return operations.sorted { ($0.name, $0.kind.rawValue) < ($1.name, $1.kind.rawValue) }
     }
 }

@@ -14,7 +14,8 @@ private func span(_ id: UInt64, start: UInt64, name: String = "x", arrival: UInt
     @Test("A span delivered twice is shown once, as it arrived first")
     func repeats() {
         let trace = StoredTrace(
-            traceID: traceID, delivered: [span(1, start: 5, arrival: 9), span(2, start: 1), span(1, start: 5, arrival: 3)])
+            traceID: traceID,
+            delivered: [span(1, start: 5, arrival: 9), span(2, start: 1), span(1, start: 5, arrival: 3)])
         #expect(trace.spans == [span(2, start: 1), span(1, start: 5, arrival: 3)])
         #expect(trace.cutSpanCount == 0)
     }

@@ -39,12 +39,12 @@ private func expected(_ parts: [MemoryPart], _ filters: [SpanFilter], _ order: T
 }
 
 @Suite struct TraceCursorTests {
-    @Test("Pages of any size, in both orders, are the naive list", arguments: 0..<150)
+    @Test("Pages of any size, in both orders, are the naive list", arguments: 0..<60)
     func pagesMatchModel(seed: Int) throws {
         var dice = Dice(seed: UInt64(seed))
         let parts = randomParts(&dice)
         let engine = QueryEngine(source: MemorySource(memoryParts: parts))
-        for _ in 0..<6 {
+        for _ in 0..<3 {
             let filters = (0..<(1 + dice.roll(2))).map { _ in randomFilter(&dice) }
             for order in TraceOrder.allCases {
                 let wanted = expected(parts, filters, order)

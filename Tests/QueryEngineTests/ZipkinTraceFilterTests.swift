@@ -14,8 +14,10 @@ private func span(
 
 private let trace = [
     span("Web", "GET /Buy", id: 1, start: 1_000, duration: 900, tags: [Attribute("http.method", .string("GET"))]),
-    span("web", "pay", id: 2, parent: 1, start: 1_100, duration: 50, tags: [Attribute("peer.service", .string("Bank"))]),
-    span("stock", "deduct", id: 3, parent: 1, start: 900, duration: 300, tags: [Attribute("sku", .int(7))],
+    span(
+        "web", "pay", id: 2, parent: 1, start: 1_100, duration: 50, tags: [Attribute("peer.service", .string("Bank"))]),
+    span(
+        "stock", "deduct", id: 3, parent: 1, start: 900, duration: 300, tags: [Attribute("sku", .int(7))],
         events: ["reserved"], status: 2),
 ]
 
@@ -31,20 +33,41 @@ private let trace = [
         #expect(matches { $0.service = "WEB" })
         #expect(!matches { $0.service = "bank" })
         #expect(matches { $0.spanName = "get /buy" })
-        #expect(matches { $0.service = "web"; $0.spanName = "pay"; $0.terms = [.init("http.method", "GET")] })
-        #expect(!matches { $0.service = "web"; $0.spanName = "deduct" })
+        #expect(
+            matches {
+                $0.service = "web"; $0.spanName = "pay"; $0.terms = [.init("http.method", "GET")]
+            })
+        #expect(
+            !matches {
+                $0.service = "web"; $0.spanName = "deduct"
+            })
         #expect(matches { $0.remoteService = "bank" })
-        #expect(!matches { $0.service = "stock"; $0.remoteService = "bank" })
+        #expect(
+            !matches {
+                $0.service = "stock"; $0.remoteService = "bank"
+            })
         #expect(matches { $0.terms = [.init("sku", "7"), .init("reserved", nil), .init("http.method", nil)] })
         #expect(!matches { $0.terms = [.init("sku", "8")] })
         #expect(!matches { $0.terms = [.init("reserved", "x")] })
         #expect(matches { $0.terms = [.init("error", nil)] })
-        #expect(!matches { $0.service = "web"; $0.terms = [.init("error", nil)] })
+        #expect(
+            !matches {
+                $0.service = "web"; $0.terms = [.init("error", nil)]
+            })
         #expect(matches { $0.minDuration = 900 })
         #expect(!matches { $0.minDuration = 901 })
-        #expect(!matches { $0.service = "stock"; $0.minDuration = 301 })
-        #expect(matches { $0.service = "stock"; $0.minDuration = 300; $0.maxDuration = 300 })
-        #expect(!matches { $0.minDuration = 901; $0.maxDuration = 10_000 })
+        #expect(
+            !matches {
+                $0.service = "stock"; $0.minDuration = 301
+            })
+        #expect(
+            matches {
+                $0.service = "stock"; $0.minDuration = 300; $0.maxDuration = 300
+            })
+        #expect(
+            !matches {
+                $0.minDuration = 901; $0.maxDuration = 10_000
+            })
         #expect(matches { $0.window = 1_000...1_000 }, "the root's time counts, not the earliest span's")
         #expect(!matches { $0.window = 900...999 })
     }
@@ -57,11 +80,14 @@ private let trace = [
         #expect(!filter.matches([]))
     }
 
-    @Test("annotationQuery", arguments: [
-        ("", []), ("error", [("error", nil)]), ("a=b and c", [("a", "b"), ("c", nil)]),
-        (" a = b and  c ", [("a ", " b"), ("c", nil)]), ("a=1 and a=2", [("a", "2")]), ("a=b=c", [("a", "b=c")]),
-        ("sand and band", [("sand", nil), ("band", nil)]), ("=x", []), ("a=", [("a", nil)]), ("é and ü=ö", [("é", nil), ("ü", "ö")]),
-    ] as [(String, [(String, String?)])])
+    @Test(
+        "annotationQuery",
+        arguments: [
+            ("", []), ("error", [("error", nil)]), ("a=b and c", [("a", "b"), ("c", nil)]),
+            (" a = b and  c ", [("a ", " b"), ("c", nil)]), ("a=1 and a=2", [("a", "2")]), ("a=b=c", [("a", "b=c")]),
+            ("sand and band", [("sand", nil), ("band", nil)]), ("=x", []), ("a=", [("a", nil)]),
+            ("é and ü=ö", [("é", nil), ("ü", "ö")]),
+        ] as [(String, [(String, String?)])])
     func grammar(text: String, wanted: [(String, String?)]) {
         #expect(ZipkinTraceFilter.terms(of: text) == wanted.map { ZipkinTraceFilter.Term($0.0, $0.1) })
     }

@@ -71,7 +71,8 @@ private func links(_ traces: [SpanRecord]...) -> [String] {
     @Test("Messages go through the broker when it is named, and directly when it is not")
     func messaging() {
         let named = [
-            span("order", .producer, id: 1, remote: "kafka"), span("payment", .consumer, id: 2, parent: 1, remote: "kafka"),
+            span("order", .producer, id: 1, remote: "kafka"),
+            span("payment", .consumer, id: 2, parent: 1, remote: "kafka"),
         ]
         #expect(links(named) == ["kafka>payment:1", "order>kafka:1"])
         let unnamed = [span("order", .producer, id: 1), span("payment", .consumer, id: 2, parent: 1)]
@@ -81,8 +82,9 @@ private func links(_ traces: [SpanRecord]...) -> [String] {
     @Test("A span of another service below any span is a call")
     func foreignChild() {
         #expect(links([span("a", .internal, id: 1), span("b", .internal, id: 2, parent: 1)]) == ["a>b:1"])
-        #expect(links([span("a", .internal, id: 1), span("b", .client, id: 2, parent: 1, remote: "c")])
-            == ["a>b:1", "b>c:1"])
+        #expect(
+            links([span("a", .internal, id: 1), span("b", .client, id: 2, parent: 1, remote: "c")])
+                == ["a>b:1", "b>c:1"])
         #expect(links([span("a", .internal, id: 1), span("a", .internal, id: 2, parent: 1)]).isEmpty)
     }
 

@@ -44,6 +44,9 @@ int clinux_event_signal(int fd);
 /// Names the calling thread; at most 15 bytes are kept.
 void clinux_name_thread(const char *name);
 
+/// Reserves room for `bytes` bytes from `offset` on without changing the file's size. Returns 0 or -errno.
+int clinux_preallocate(int fd, int64_t offset, int64_t bytes);
+
 /// CRC32C (Castagnoli) of `length` bytes, continuing from `crc` (0 to start). Hardware instructions where present.
 uint32_t clinux_crc32c(uint32_t crc, const void *bytes, size_t length);
 

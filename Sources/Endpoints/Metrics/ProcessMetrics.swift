@@ -14,7 +14,8 @@ enum ProcessMetrics {
         }
         if let pages = field(1, of: "/proc/self/statm") {
             families.append(
-                .gauge("process_resident_memory_bytes", "Resident memory.", pages * Double(sysconf(Int32(_SC_PAGESIZE)))))
+                .gauge(
+                    "process_resident_memory_bytes", "Resident memory.", pages * Double(sysconf(Int32(_SC_PAGESIZE)))))
         }
         if let start = startTime {
             families.append(.gauge("process_start_time_seconds", "Start of the process, Unix time.", start))

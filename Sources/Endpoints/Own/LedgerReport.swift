@@ -63,9 +63,9 @@ enum LedgerReport {
         lines.write(to: &json, ledger)
         json.key("datagrams")
         json.beginObject()
-        json.number("received", ledger.datagramsReceived.load(ordering: .relaxed))
-        json.number("handled", ledger.datagramsHandled.load(ordering: .relaxed))
-        json.number("truncated", ledger.datagramsTruncated.load(ordering: .relaxed))
+        json.number("received", lines.received)
+        json.number("handled", lines.handled)
+        json.number("truncated", lines.truncated)
         json.number("droppedByKernel", ledger.datagramsDroppedByKernel.load(ordering: .relaxed))
         json.endObject()
         json.key("requests")
@@ -116,23 +116,28 @@ enum LedgerReport {
     }
 }
 
+/// Lines and datagrams: nothing of them waits, so what came in is handled or refused at once.
 private struct LineAccount {
-    var seen: UInt64
-    var applied: UInt64
-    var rejected: UInt64
+    var seen: UInt64 = 0
+    var applied: UInt64 = 0
+    var rejected: UInt64 = 0
+    var received: UInt64 = 0
+    var handled: UInt64 = 0
+    var truncated: UInt64 = 0
 
-    init(_ ledger: Ledger) {
-        var account = (UInt64(0), UInt64(0), UInt64(0))
-        for _ in 0..<50 {
-            account.0 = ledger.linesSeen.load(ordering: .acquiring)
-            account.1 = ledger.linesApplied.load(ordering: .acquiring)
-            account.2 = ledger.linesRejected.total
-            if account.0 == account.1 &+ account.2 { break }
+    init(_ ledger: Ledger, attempts: Int = 50) {
+        for _ in 0..<attempts {
+            seen = ledger.linesSeen.load(ordering: .acquiring)
+            applied = ledger.linesApplied.load(ordering: .acquiring)
+            rejected = ledger.linesRejected.total
+            received = ledger.datagramsReceived.load(ordering: .acquiring)
+            handled = ledger.datagramsHandled.load(ordering: .acquiring)
+            truncated = ledger.datagramsTruncated.load(ordering: .acquiring)
+            if isBalanced { return }
         }
-        (seen, applied, rejected) = account
     }
 
-    var isBalanced: Bool { seen == applied &+ rejected }
+    var isBalanced: Bool { seen == applied &+ rejected && received == handled &+ truncated }
 
     func write(to json: inout JSONWriter, _ ledger: Ledger) {
         json.beginObject()

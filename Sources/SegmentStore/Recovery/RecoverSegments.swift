@@ -60,7 +60,8 @@ extension Recovery {
         } catch let error as SegmentError {
             switch error {
             case .unsupported: throw StoreOpenError.unknownFormat(path: path, major: 0)
-            case .disk(let error) where !error.isUnreadable: throw error
+            // An error of the medium may pass: the start is refused, nothing is moved.
+            case .disk(let error) where !error.isTooShort: throw error
             case .disk, .damaged: return .damaged("\(error)")
             }
         }
@@ -103,6 +104,6 @@ extension Recovery {
 }
 
 extension DiskError {
-    /// The medium refuses: EIO, or bytes that should be there are not.
-    var isUnreadable: Bool { code == 5 || code == Self.unexpectedEnd }
+    /// Bytes that should be there are not: the file is damaged, the medium is not.
+    var isTooShort: Bool { code == Self.unexpectedEnd }
 }

@@ -147,6 +147,8 @@ struct Recovery {
     // MARK: The last step
 
     private mutating func finish(_ ownerLock: any DiskFile) throws(DiskError) -> OpenedStore {
+        let kept = try disk.list(StorePath.quarantineDirectory).count
+        if kept > 0, report.problems.isEmpty { problem("\(kept) files are in quarantine") }
         manifest.closedInOrder = false
         manifest.nextSegmentID = max(manifest.nextSegmentID, manifest.segments.map { $0.id &+ 1 }.max() ?? 1)
         var upkeep = UpkeepState(

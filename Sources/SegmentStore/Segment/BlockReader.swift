@@ -8,12 +8,14 @@ struct BlockReader {
     let entry: BlockEntry
     let keys: [[UInt8]]
     let inflater: PieceInflater
+    let checksColumns: Bool
     /// The stored bytes of the whole block, when they were read at once.
     private var image: [UInt8] = []
     private(set) var bytesRead = 0
 
     init(
-        file: any DiskFile, fileName: String, index: Int, entry: BlockEntry, keys: [[UInt8]], inflater: PieceInflater
+        file: any DiskFile, fileName: String, index: Int, entry: BlockEntry, keys: [[UInt8]],
+        inflater: PieceInflater, checksColumns: Bool
     ) {
         self.file = file
         self.fileName = fileName
@@ -21,6 +23,7 @@ struct BlockReader {
         self.entry = entry
         self.keys = keys
         self.inflater = inflater
+        self.checksColumns = checksColumns
     }
 
     func damage(_ reason: String) -> SegmentError { .damaged(file: fileName, block: index, reason) }
@@ -53,42 +56,49 @@ struct BlockReader {
     }
 
     mutating func integers(place: Int, count: Int, rows: Range<Int>) throws(SegmentError) -> IntegerColumn {
-        try decode(place) { (reader: inout ColumnReader) throws(PieceDefect) in
-            try reader.integers(count: count, rows: rows)
+        let (stored, range) = try stored(place)
+        let bytes = stored.span.bytes
+        var reader = ColumnReader(bytes.extracting(range), inflater)
+        do {
+            let column = try reader.integers(count: count, rows: rows)
+            try reader.checkEnd()
+            return column
+        } catch {
+            throw damage("\(name(place)): \(error.reason)")
         }
     }
 
     mutating func strings(place: Int, count: Int, rows: Range<Int>) throws(SegmentError) -> StringColumn {
-        try decode(place) { (reader: inout ColumnReader) throws(PieceDefect) in
-            try reader.strings(count: count, rows: rows)
-        }
-    }
-
-    private mutating func decode<Column>(
-        _ place: Int, _ body: (inout ColumnReader) throws(PieceDefect) -> Column
-    ) throws(SegmentError) -> Column {
-        let column = entry.columns[place]
-        let count = Int(column.byteCount)
-        let stored: [UInt8]
-        var start = 0
-        if image.isEmpty {
-            do { stored = try file.read(at: column.offset, count: count) } catch { throw .disk(error) }
-            bytesRead += count
-        } else {
-            stored = image
-            start = Int(column.offset - (entry.columns.first?.offset ?? 0))
-        }
-        guard start >= 0, start + count <= stored.count else { throw damage("column beyond the block") }
-        let checksum = stored.withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[start..<start + count])) }
-        guard checksum == column.checksum else { throw damage("checksum of \(name(place))") }
+        let (stored, range) = try stored(place)
+        let bytes = stored.span.bytes
+        var reader = ColumnReader(bytes.extracting(range), inflater)
         do {
-            var reader = ColumnReader(stored.span.bytes.extracting(start..<start + count), inflater)
-            let result = try body(&reader)
+            let column = try reader.strings(count: count, rows: rows)
             try reader.checkEnd()
-            return result
+            return column
         } catch {
             throw damage("\(name(place)): \(error.reason)")
         }
+    }
+
+    /// Bytes with a column's checked bytes in the range.
+    private mutating func stored(_ place: Int) throws(SegmentError) -> ([UInt8], Range<Int>) {
+        let column = entry.columns[place]
+        let count = Int(column.byteCount)
+        var bytes = image
+        var start = 0
+        if image.isEmpty {
+            do { bytes = try file.read(at: column.offset, count: count) } catch { throw .disk(error) }
+            bytesRead += count
+        } else {
+            start = Int(column.offset - (entry.columns.first?.offset ?? 0))
+        }
+        guard start >= 0, start + count <= bytes.count else { throw damage("column beyond the block") }
+        let range = start..<start + count
+        guard checksColumns else { return (bytes, range) }
+        let checksum = bytes.withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[range])) }
+        guard checksum == column.checksum else { throw damage("checksum of \(name(place))") }
+        return (bytes, range)
     }
 
     /// Checks a column's bytes only.

@@ -189,23 +189,44 @@ struct ColumnReader: ~Escapable {
 
     @_lifetime(self: copy self)
     private mutating func codes(count: Int, distinct: Int, rows: Range<Int>) throws(PieceDefect) -> [UInt32] {
-        let isDistance = distinct > SegmentFormat.plainCodes
+        guard distinct > SegmentFormat.plainCodes else {
+            let stored = try integers(count: count, rows: rows, dictionary: false)
+            return try Self.plainCodes(stored, rows.count, distinct)
+        }
         // A distance counts from all rows before it.
-        let needed = isDistance ? 0..<rows.upperBound : rows
-        let stored = try integers(count: count, rows: needed, dictionary: false)
+        let stored = try integers(count: count, rows: 0..<rows.upperBound, dictionary: false)
         var codes: [UInt32] = []
         codes.reserveCapacity(rows.count)
         var used: UInt64 = 0
-        for row in needed {
-            var code = stored[row]
-            if isDistance {
-                guard code <= used else { throw PieceDefect("distance beyond the values used") }
-                if code == 0 { used += 1 }
-                code = code == 0 ? used - 1 : used - code
-            }
+        for row in 0..<rows.upperBound {
+            let distance = stored[row]
+            guard distance <= used else { throw PieceDefect("distance beyond the values used") }
+            if distance == 0 { used += 1 }
+            let code = distance == 0 ? used - 1 : used - distance
             guard code < UInt64(distinct) else { throw PieceDefect("code beyond the dictionary") }
             if row >= rows.lowerBound { codes.append(UInt32(truncatingIfNeeded: code)) }
         }
+        return codes
+    }
+
+    private static func plainCodes(
+        _ stored: IntegerColumn, _ count: Int, _ distinct: Int
+    ) throws(PieceDefect) -> [UInt32] {
+        if stored.values.isEmpty {
+            guard stored.constant < UInt64(distinct) else { throw PieceDefect("code beyond the dictionary") }
+            return [UInt32](repeating: UInt32(truncatingIfNeeded: stored.constant), count: count)
+        }
+        var most: UInt64 = 0
+        let codes = [UInt32](unsafeUninitializedCapacity: count) { target, written in
+            stored.values.withUnsafeBufferPointer { values in
+                for row in 0..<min(count, values.count) {
+                    most = max(most, values[row])
+                    target[row] = UInt32(truncatingIfNeeded: values[row])
+                }
+                written = min(count, values.count)
+            }
+        }
+        guard most < UInt64(distinct) else { throw PieceDefect("code beyond the dictionary") }
         return codes
     }
 }

@@ -14,13 +14,18 @@ package final class SegmentReader: Sendable {
     let footer: SegmentFooter
     let file: any DiskFile
     let name: String
+    let checksColumns: Bool
 
     /// Opens a segment: reads and checks header, footer and trailer. Blocks are checked when they are read.
     ///
-    /// - Parameter name: what errors call the file.
-    package init(file: any DiskFile, name: String) throws(SegmentError) {
+    /// - Parameters:
+    ///   - name: what errors call the file.
+    ///   - checksColumns: false for salvage only: columns are then read in spite of a wrong checksum, and what they
+    ///     hold may be wrong too. ``verify()`` checks in either case.
+    package init(file: any DiskFile, name: String, checksColumns: Bool = true) throws(SegmentError) {
         self.file = file
         self.name = name
+        self.checksColumns = checksColumns
         let size: UInt64
         do { size = try file.size() } catch { throw .disk(error) }
         guard size >= UInt64(SegmentFormat.headerBytes + SegmentFormat.trailerBytes), size < UInt64(Int.max) else {
@@ -91,7 +96,7 @@ package final class SegmentReader: Sendable {
     func block(_ index: Int, _ inflater: PieceInflater) -> BlockReader {
         BlockReader(
             file: file, fileName: name, index: index, entry: footer.blocks[index], keys: footer.keys,
-            inflater: inflater)
+            inflater: inflater, checksColumns: checksColumns)
     }
 
     /// The extent of one trace in this segment; nil when no span of it is here.
@@ -160,15 +165,20 @@ package final class SegmentReader: Sendable {
     package func allSpans(
         visit: (_ tenant: String, _ spans: [SpanRecord]) throws(SegmentError) -> Bool
     ) throws(SegmentError) {
-        let inflater = PieceInflater()
         for index in footer.blocks.indices {
-            var block = block(index, inflater)
-            try block.loadAll()
-            let traces = try BlockTraces(&block)
-            var reader = BlockRecords(block, traces)
-            let records = try reader.records(of: 0..<traces.count)
-            guard try visit(footer.tenants[block.entry.tenant], records) else { return }
+            let records = try spans(inBlock: index)
+            guard try visit(footer.tenants[footer.blocks[index].tenant], records) else { return }
         }
+    }
+
+    /// All spans of one block (0..<``blockCount``), by trace id and start.
+    package func spans(inBlock index: Int) throws(SegmentError) -> [SpanRecord] {
+        guard footer.blocks.indices.contains(index) else { return [] }
+        var block = block(index, PieceInflater())
+        try block.loadAll()
+        let traces = try BlockTraces(&block)
+        var reader = BlockRecords(block, traces)
+        return try reader.records(of: 0..<traces.count)
     }
 
     /// Reads every block and checks every column's checksum.

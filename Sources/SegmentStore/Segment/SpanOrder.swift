@@ -75,7 +75,8 @@ struct SpanOrder: ~Copyable {
     }
 
     /// Sorts rows by start, keeping the order of equal ones.
-    private static func sort(_ rows: UnsafeMutablePointer<UInt64>, _ starts: UnsafeMutablePointer<UInt64>, _ count: Int) {
+    private static func sort(_ rows: UnsafeMutablePointer<UInt64>, _ starts: UnsafeMutablePointer<UInt64>, _ count: Int)
+    {
         if count > 64 {
             let order = (0..<count).sorted { starts[$0] != starts[$1] ? starts[$0] < starts[$1] : $0 < $1 }
             let sorted = order.map { rows[$0] }

@@ -7,20 +7,22 @@ internal import Telemetry
 struct TextNeedle {
     let text: String
     private let bytes: [UInt8]
+    private let isASCII: Bool
     private let int: Int64?
     private let double: Double?
 
     init(_ text: String) {
         self.text = text
         bytes = Array(text.utf8)
+        isASCII = text.utf8.allSatisfy { $0 < 0x80 }
         int = Int64(text).flatMap { String($0) == text ? $0 : nil }
         double = Double(text)
     }
 
     func matches(_ stored: ArraySlice<UInt8>) -> Bool {
         if stored.count == bytes.count, stored.elementsEqual(bytes) { return true }
-        // Only a text beyond ASCII can be equal without having the same bytes.
-        guard stored.contains(where: { $0 >= 0x80 }) else { return false }
+        // Texts with different bytes can only be equal when one of them goes beyond ASCII.
+        guard !isASCII || stored.contains(where: { $0 >= 0x80 }) else { return false }
         return String(decoding: stored, as: UTF8.self) == text
     }
 

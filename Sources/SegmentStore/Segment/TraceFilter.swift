@@ -33,7 +33,9 @@ struct TraceFilter: Sendable {
     init?(bytes: [UInt8]) {
         guard bytes.count > 0, bytes.count % SegmentFormat.filterBlockBytes == 0 else { return nil }
         words = bytes.withUnsafeBytes { bytes in
-            (0..<bytes.count / 8).map { UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self)) }
+            (0..<bytes.count / 8).map {
+                UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self))
+            }
         }
     }
 

@@ -126,9 +126,10 @@ extension JSONReader {
         }
     }
 
-    /// `1.5e9` and `2.0` are whole though not written so; JavaScript clients send such numbers.
+    /// `1.5e9` and `2.0` are whole though not written so; JavaScript clients send such numbers. Only as far as a
+    /// double counts exactly.
     private func wholeNumber(_ digits: UnsafeRawBufferPointer) -> Double? {
-        guard let value = Double(String(decoding: digits, as: UTF8.self)), value.isFinite,
+        guard let value = Double(String(decoding: digits, as: UTF8.self)), value.magnitude <= 0x1p53,
             value.rounded(.towardZero) == value
         else { return nil }
         return value

@@ -154,7 +154,7 @@ extension JSONReader {
         let backslashes = word ^ ones &* UInt64(UInt8(ascii: "\\"))
         let found =
             (quotes &- ones) & ~quotes | (backslashes &- ones) & ~backslashes | (word &- ones &* 0x20) & ~word | word
-        return found & ones &* 0x80
+        return found & (ones &* 0x80)
     }
 
     private func endOfEscape(at backslash: Int) throws(WireError) -> Int {

@@ -19,15 +19,15 @@ extension OTLPJSONDecoder {
     private mutating func decodeField(_ key: JSONString, into draft: inout OTLPSpanDraft) throws(WireError) {
         switch key {
         case "traceId":
-            let id = identifier(try json.readString(), &draft.hasBadDigit)
+            let id = try identifier()
             (draft.row.traceHigh, draft.row.traceLow) = (id.high, id.low)
             draft.traceIDBytes = id.bytes
         case "spanId":
-            let id = identifier(try json.readString(), &draft.hasBadDigit)
+            let id = try identifier()
             draft.row.spanID = id.low
             draft.spanIDBytes = id.bytes
         case "parentSpanId":
-            let id = identifier(try json.readString(), &draft.hasBadDigit)
+            let id = try identifier()
             draft.row.parentID = id.low
             draft.parentIDBytes = id.bytes
         case "traceState": draft.row.traceState = try string(&draft.row.marks)
@@ -50,23 +50,24 @@ extension OTLPJSONDecoder {
         }
     }
 
-    /// An id of up to 32 digits; `bytes` is 0 for any length that is not even.
-    private func identifier(
-        _ string: JSONString, _ hasBadDigit: inout Bool
-    ) -> (high: UInt64, low: UInt64, bytes: Int) {
-        string.withPlain { digits in
-            var (high, low) = (UInt64(0), UInt64(0))
-            for digit in digits.prefix(32) {
+    /// An id in hexadecimal digits. `bytes` is its length as received, 1 for an odd number of digits: never right.
+    private mutating func identifier() throws(WireError) -> (high: UInt64, low: UInt64, bytes: Int) {
+        let string = try json.readString()
+        var (high, low) = (UInt64(0), UInt64(0))
+        var isHex = true
+        let count = string.withPlain { digits in
+            for digit in digits {
                 guard let value = hexValue(digit) else {
-                    hasBadDigit = true
-                    return (0, 0, 0)
+                    isHex = false
+                    break
                 }
                 high = high << 4 | low >> 60
                 low = low << 4 | UInt64(value)
             }
-            // An odd number of digits is no whole number of bytes: 1 is never a right length.
-            return (high, low, digits.count % 2 == 0 ? digits.count / 2 : 1)
+            return digits.count
         }
+        guard isHex else { throw WireError(.identifier, at: string.offset) }
+        return (high, low, count % 2 == 0 ? count / 2 : 1)
     }
 
     private mutating func string(_ marks: inout SpanMarks) throws(WireError) -> ByteSlice {
@@ -137,16 +138,15 @@ extension OTLPJSONDecoder {
 
     private mutating func decodeLink(into draft: inout OTLPSpanDraft) throws(WireError) {
         var link = LinkRow()
-        var hasBadDigit = false
         try json.beginObject()
         while let key = try json.nextKey() {
             if try json.readNull() { continue }
             switch key {
             case "traceId":
-                let id = identifier(try json.readString(), &hasBadDigit)
+                let id = try identifier()
                 (link.traceHigh, link.traceLow) = id.bytes == 16 ? (id.high, id.low) : (0, 0)
             case "spanId":
-                let id = identifier(try json.readString(), &hasBadDigit)
+                let id = try identifier()
                 link.spanID = id.bytes == 8 ? id.low : 0
             case "traceState": link.traceState = try string(&draft.row.marks)
             case "flags": link.flags = try count()

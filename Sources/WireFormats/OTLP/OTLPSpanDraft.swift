@@ -11,8 +11,6 @@ struct OTLPSpanDraft {
     var traceIDBytes = 0
     var spanIDBytes = 0
     var parentIDBytes = 0
-    /// Whether an id in text form has something else than hexadecimal digits.
-    var hasBadDigit = false
     /// Whether there are events or links to read in a second look.
     var hasParts = false
 
@@ -22,7 +20,6 @@ struct OTLPSpanDraft {
     }
 
     var defect: SpanRejection? {
-        if hasBadDigit { return .malformed }
         guard traceIDBytes == 16, spanIDBytes == 8, parentIDBytes == 8 || parentIDBytes == 0 else {
             return .badIDLength
         }

@@ -31,7 +31,8 @@ struct TextCache: ~Copyable {
 
         @inline(__always)
         var slot: Int {
-            let mixed = (head ^ (tail &<< 29 | tail &>> 35) ^ UInt64(truncatingIfNeeded: count)) &* 0x9E37_79B9_7F4A_7C15
+            let mixed =
+                (head ^ (tail &<< 29 | tail &>> 35) ^ UInt64(truncatingIfNeeded: count)) &* 0x9E37_79B9_7F4A_7C15
             return Int(truncatingIfNeeded: mixed &>> (64 &- TextCache.slotBits))
         }
     }

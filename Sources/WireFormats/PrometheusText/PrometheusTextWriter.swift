@@ -153,7 +153,7 @@ package struct PrometheusTextWriter: Sendable {
 
 /// Appends a number as the text formats spell it: whole numbers without a point, `+Inf`, `-Inf`, `NaN`.
 package func appendExpositionNumber(_ value: Double, to bytes: inout [UInt8]) {
-    guard value.magnitude < 1e15, value == value.rounded(.towardZero) else {
+    guard value.magnitude < 9e15, value == value.rounded(.towardZero) else {
         if value.isFinite {
             bytes.append(contentsOf: value.description.utf8)
         } else {

@@ -94,7 +94,8 @@ private struct ZipkinParts {
             if local.take(attribute, .local) || remote.take(attribute, .remote) { continue }
             add(attribute.key, AttributeText.text(attribute.value))
         }
-        if remote.serviceName.isEmpty, span.kind == SpanKind.client.rawValue || span.kind == SpanKind.producer.rawValue {
+        if remote.serviceName.isEmpty, span.kind == SpanKind.client.rawValue || span.kind == SpanKind.producer.rawValue
+        {
             remote.serviceName = Self.peerName(span.attributes)
         }
         addDerived(span)

@@ -14,6 +14,10 @@ struct MetricsCommand: AsyncParsableCommand {
             """,
         subcommands: [Get.self, List.self])
 
+    private static func noteCut(_ answer: JSONValue) {
+        if answer["isCut"]?.boolean == true { Output.note("there are more series than the server gives at once") }
+    }
+
     /// `crest metrics get NAME`.
     struct Get: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -62,7 +66,8 @@ struct MetricsCommand: AsyncParsableCommand {
             let series = answer["series"]?.items ?? []
             guard !series.isEmpty else { throw Failure.unknown(nothing) }
             if output == .json { return printJSON(answer) }
-            printTable(SeriesTable.values(series, quantile: quantile))
+            printTable(SeriesTable.values(answer, quantile: quantile))
+            MetricsCommand.noteCut(answer)
         }
     }
 
@@ -83,11 +88,12 @@ struct MetricsCommand: AsyncParsableCommand {
         @OptionGroup var server: ServerOptions
 
         func run() async throws {
-            let answer = try await server.connect().get("/api/crest/v1/series")
+            let answer = try await server.connect().get("/api/crest/v1/series", [("limit", "100000")])
             if output == .json { return printJSON(answer) }
             let table = SeriesTable.names(answer["series"]?.items ?? [])
             if table.isEmpty { return Output.note("no metric has been received yet") }
             printTable(table)
+            MetricsCommand.noteCut(answer)
         }
     }
 }

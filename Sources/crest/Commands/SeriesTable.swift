@@ -1,30 +1,33 @@
 /// Metric series as rows.
 enum SeriesTable {
-    /// One row a series: labels and value, or count, mean and quantile of a histogram.
-    static func values(_ series: [JSONValue], quantile: String?) -> Table {
-        let histograms = series.contains { $0["count"] != nil }
-        var headings: [(title: String, alignment: Table.Alignment)] = []
-        if histograms {
-            headings = [("COUNT", .right), ("MEAN", .right)]
-            if let quantile { headings.append((quantileHeading(quantile), .right)) }
-        } else {
-            headings = [("VALUE", .right)]
-        }
+    /// One row a series: labels and value, or count, mean and quantile of a histogram. Where a quantile was asked
+    /// for and there are several series, the last row is the quantile over all of them.
+    static func values(_ answer: JSONValue, quantile: String?) -> Table {
+        let series = answer["series"]?.items ?? []
+        guard series.contains(where: { $0["count"] != nil }) else { return plainValues(series) }
+        var headings: [(title: String, alignment: Table.Alignment)] = [("COUNT", .right), ("MEAN", .right)]
+        if let quantile { headings.append((quantileHeading(quantile), .right)) }
         var table = Table(headings + [("SERIES", .left)])
         for item in series {
             let name = item["name"]?.text ?? ""
-            var cells: [String] = []
-            if histograms {
-                let count = item["count"]?.float ?? 0
-                let mean = count > 0 ? item["sum"]?.float.map { $0 / count } : nil
-                cells = [
-                    item["count"]?.text ?? item["value"]?.text ?? "-", mean.map { measure($0, name) } ?? "-",
-                ]
-                if quantile != nil { cells.append(quantileValue(item).map { measure($0, name) } ?? "-") }
-            } else {
-                cells = [item["value"]?.float.map { NumberText.format($0) } ?? item["value"]?.text ?? "-"]
-            }
+            let count = item["count"]?.float ?? item["value"]?.float ?? 0
+            let mean = count > 0 ? item["sum"]?.float.map { $0 / count } : nil
+            var cells = [NumberText.format(count), mean.map { measure($0, name) } ?? "-"]
+            if quantile != nil { cells.append(quantileValue(item).map { measure($0, name) } ?? "-") }
             table.append(cells + [identity(name, item["labels"])])
+        }
+        if quantile != nil, series.count > 1, let overall = quantileValue(answer) {
+            let count = answer["quantile"]?["observations"]?.float.map(NumberText.format) ?? ""
+            table.append([count, "", measure(overall, series.first?["name"]?.text ?? ""), "(all of them)"])
+        }
+        return table
+    }
+
+    private static func plainValues(_ series: [JSONValue]) -> Table {
+        var table = Table([("VALUE", .right), ("SERIES", .left)])
+        for item in series {
+            let value = item["value"]?.float.map(NumberText.format) ?? item["value"]?.text ?? "-"
+            table.append([value, identity(item["name"]?.text ?? "", item["labels"])])
         }
         return table
     }

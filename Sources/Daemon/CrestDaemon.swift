@@ -1,0 +1,222 @@
+internal import Endpoints
+internal import HostIO
+internal import Listeners
+package import Logging
+internal import MetricsEngine
+internal import SegmentStore
+internal import Synchronization
+internal import Telemetry
+
+/// The running daemon: store, metrics, listeners, and the way from each to the others.
+///
+/// Starts in this order: data directory and its lock, HTTP sockets (which answer 503 until the end of the start),
+/// recovery, datagram sockets, ready. Stops in the reverse one, so that all that was acknowledged is on disk before
+/// the process ends.
+package final class CrestDaemon: Sendable {
+    let configuration: Configuration
+    let log: Logger
+    let ledger = Ledger()
+    let phase = DaemonPhase()
+    let door = StoreDoor()
+    let server: HTTPServer
+    let disk: HostDisk
+    let startedAt = SystemClock.now()
+    let bound = Mutex<[ListenerName: [BindAddress]]>([:])
+    let udp = Mutex<[(name: String, listener: UDPListener)]>([])
+    /// What `POST /-/reload` and SIGHUP do; set by the program.
+    let reloading = Mutex<@Sendable () -> String?>({ "this daemon has nothing to reload" })
+    private let service = Mutex<MetricsService?>(nil)
+
+    /// Starts everything and returns when the daemon is ready.
+    package init(_ configuration: Configuration, log: Logger) throws(StartFailure) {
+        self.configuration = configuration
+        self.log = log
+        disk = try Self.openDirectory(configuration.dataDirectory)
+        do {
+            server = try HTTPServer(limits: Self.limits(configuration), loopThreads: 2, poolThreads: 2)
+        } catch {
+            throw StartFailure(.runtime, "cannot start event loops: \(error)")
+        }
+        do throws(StartFailure) {
+            let metrics = makeMetrics()
+            service.withLock { $0 = metrics }
+            try bindHTTP(Router(context(metrics)))
+            try openStore()
+            try bindDatagrams(metrics)
+        } catch {
+            stopListeners(within: .zero)
+            door.store?.close()
+            throw error
+        }
+        phase.set(ready: true)
+    }
+
+    /// Every listener with its real addresses; none: off.
+    package var readyLine: ReadyLine {
+        let bound = bound.withLock { $0 }
+        return ReadyLine(
+            listeners: ListenerName.allCases.map { ($0.rawValue, (bound[$0] ?? []).map(\.description)) })
+    }
+
+    /// What is due about once a second.
+    package func everySecond() {
+        service.withLock { $0 }?.advance()
+        door.store?.applyRetention(now: SystemClock.now())
+    }
+
+    package func onReload(_ reload: @escaping @Sendable () -> String?) { reloading.withLock { $0 = reload } }
+
+    /// Stops accepting, finishes what is in flight, seals and closes the store. Blocks.
+    /// - Returns: false when requests had to be cut or the store could not be left in order.
+    package func stop(within limit: Duration) -> Bool {
+        phase.set(ready: false)
+        let isDrained = stopListeners(within: limit)
+        if !isDrained { log.warning("requests in flight were cut") }
+        let isSafe = door.store?.close() ?? true
+        if !isSafe { log.error("the store could not write everything it holds in memory") }
+        return isDrained && isSafe
+    }
+
+    @discardableResult
+    private func stopListeners(within limit: Duration) -> Bool {
+        for entry in udp.withLock({ $0 }) { entry.listener.stop() }
+        return server.drain(within: limit)
+    }
+
+    /// Shares of the memory limit; at 512 MiB they are those of `Limits`.
+    private static func limits(_ configuration: Configuration) -> HTTPLimits {
+        var limits = HTTPLimits()
+        limits.bodyBytesInFlight = max(Int(clamping: configuration.memoryLimit / 8 * 3), limits.bodyBytes)
+        return limits
+    }
+
+    // MARK: Parts
+
+    private static func openDirectory(_ path: String) throws(StartFailure) -> HostDisk {
+        do {
+            let disk = try HostDisk(path)
+            // Looked at before any port is bound: a second daemon should hear of the directory, not of a port.
+            try disk.lock(StorePath.lock).close()
+            return disk
+        } catch { throw StartFailure(StoreOpenError(disk: error), directory: path) }
+    }
+
+    private func openStore() throws(StartFailure) {
+        var settings = StoreConfiguration(wallClock: SystemClock.now)
+        settings.durability = configuration.durability
+        settings.headBytes = Int(clamping: configuration.memoryLimit / 32 * 3)
+        settings.commitQueueBytes = Int(clamping: configuration.memoryLimit / 8)
+        settings.retention = RetentionPolicy(age: configuration.retentionAge, bytes: retentionBytes())
+        settings.log = { [log] level, text in
+            switch level {
+            case .info: log.info("\(text)")
+            case .warning: log.warning("\(text)")
+            case .error: log.error("\(text)")
+            }
+        }
+        do {
+            let store = try SegmentStore.open(disk, configuration: settings)
+            ledger.spansReceived.store(store.ledgerTerms.stored, ordering: .releasing)
+            door.open(store)
+            report(store.recovery)
+        } catch { throw StartFailure(error, directory: configuration.dataDirectory) }
+    }
+
+    private func retentionBytes() -> UInt64? {
+        switch configuration.retentionSpace {
+        case .bytes(let bytes): return bytes
+        case .percent(let share):
+            do { return try disk.space().totalBytes / 100 * share } catch {
+                log.warning("retention by share of the disk: \(error)")
+                return nil
+            }
+        }
+    }
+
+    private func report(_ recovery: RecoveryReport) {
+        if !recovery.isNew {
+            log.info(
+                "recovered",
+                metadata: [
+                    "segments": "\(recovery.segments)", "replayed_spans": "\(recovery.replayedSpans)",
+                    "torn_bytes": "\(recovery.tornBytes)", "lost_spans": "\(recovery.lostSpans)",
+                ])
+        }
+        for problem in recovery.problems { log.warning("recovery: \(problem)") }
+    }
+
+    private func makeMetrics() -> MetricsService {
+        MetricsService(
+            ledger: ledger, now: SystemClock.now,
+            selfMetrics: { [weak self] in self?.metrics.families ?? [] })
+    }
+
+    private var metrics: DaemonMetrics {
+        DaemonMetrics(
+            store: door.store?.ledgerTerms, server: server, udp: udp.withLock { $0 }, isReady: phase.isReady)
+    }
+
+    var seriesCount: Int {
+        guard let metrics = service.withLock({ $0 }) else { return 0 }
+        return Int(clamping: metrics.engine.seriesCounts.series)
+    }
+
+    // MARK: Listeners
+
+    private func bindHTTP(_ router: Router) throws(StartFailure) {
+        let roles: KeyValuePairs<ListenerName, ListenerRole> = [.http: .http, .otlpHTTP: .otlpHTTP, .zipkin: .zipkin]
+        for (name, role) in roles {
+            for case .internet(let address) in configuration.addresses(name) {
+                let service = HTTPWiring(router: router, role: role, phase: phase).service
+                do throws(ListenerError) {
+                    let real = try server.bind(address, service: service)
+                    note(real, of: name)
+                } catch { throw StartFailure(error, name) }
+            }
+        }
+    }
+
+    private func note(_ address: BindAddress, of name: ListenerName) {
+        bound.withLock { bound in bound[name, default: []].append(address) }
+    }
+
+    private func bindDatagrams(_ metrics: MetricsService) throws(StartFailure) {
+        for case .internet(let address) in configuration.addresses(.statsD) {
+            do throws(ListenerError) {
+                let listener = try UDPListener(address, ledger: ledger) { _ in
+                    StatsDDatagrams(receiver: metrics.makeReceiver())
+                }
+                note(listener.address, of: .statsD)
+                let label = "statsd/\(listener.address.port)"
+                udp.withLock { listeners in listeners.append((name: label, listener: listener)) }
+            } catch { throw StartFailure(error, .statsD) }
+        }
+    }
+}
+
+extension StartFailure {
+    fileprivate init(_ error: ListenerError, _ name: ListenerName) {
+        let code: ExitCode = if case .notPermitted = error { .permission } else { .runtime }
+        self.init(code, "--\(name.rawValue): \(error)")
+    }
+
+    fileprivate init(_ error: StoreOpenError, directory: String) {
+        switch error {
+        case .inUse: self.init(.dataDirectoryInUse, "the data directory \(directory) is in use by another crestd")
+        case .disk(let error): self.init(.inputOutput, "the data directory \(directory): \(error)")
+        case .permission(let error): self.init(.permission, "the data directory \(directory): \(error)")
+        case .unknownFormat(let path, let major):
+            self.init(.configuration, "\(directory)/\(path) has format \(major), which this version does not know")
+        }
+    }
+}
+
+extension StoreOpenError {
+    fileprivate init(disk error: DiskError) {
+        if error.isInUse {
+            self = .inUse(error.path)
+        } else {
+            self = error.isPermission ? .permission(error) : .disk(error)
+        }
+    }
+}

@@ -1,0 +1,70 @@
+internal import Endpoints
+internal import HostIO
+internal import Listeners
+internal import SegmentStore
+internal import Synchronization
+internal import Telemetry
+
+extension CrestDaemon {
+    /// What the endpoints may use and ask.
+    func context(_ metrics: MetricsService) -> EndpointContext {
+        var questions = DaemonQuestions()
+        let (phase, door) = (phase, door)
+        questions.isReady = { phase.isReady }
+        questions.overload = {
+            guard let store = door.store else { return .busy(retryAfter: 1) }
+            switch store.state {
+            case .readOnly(let reason): return .readOnly(reason)
+            case .closed: return .stopping
+            case .ok, .degraded: return nil
+            }
+        }
+        questions.durableSequence = { door.store?.ledgerTerms.durableSequence ?? 0 }
+        questions.store = { door.store.map { StoreCounts($0.ledgerTerms) } ?? StoreCounts() }
+        questions.status = { [weak self] in self?.status ?? DaemonStatus() }
+        questions.reload = { [weak self] in self?.reloading.withLock { $0 }() ?? "stopping" }
+        return EndpointContext(
+            sink: door, source: door, ledger: ledger, durability: configuration.durability, now: SystemClock.now,
+            metrics: metrics.handlers, daemon: questions)
+    }
+
+    private var status: DaemonStatus {
+        var status = DaemonStatus()
+        status.version = CrestVersion.text
+        status.startedUnixNano = startedAt
+        status.listeners = readyLine.listeners.flatMap { listener in
+            let addresses = listener.addresses.isEmpty ? ["off"] : listener.addresses
+            return [(listener.name, addresses.joined(separator: ","))]
+        }
+        status.dataDirectory = configuration.dataDirectory
+        status.seriesCount = seriesCount
+        status.residentBytes = HostProcess.residentBytes
+        guard let store = door.store else { return status }
+        let terms = store.ledgerTerms
+        status.segmentCount = terms.segmentCount
+        status.segmentBytes = terms.segmentBytes
+        status.headSpanCount = Int(clamping: terms.headSpans)
+        status.headBytes = terms.headBytes
+        status.walBytes = terms.walBytes
+        switch store.state {
+        case .ok, .closed: break
+        case .degraded(let problem): status.warnings.append(problem)
+        case .readOnly(let reason): status.warnings.append("read-only: \(reason)")
+        }
+        return status
+    }
+}
+
+extension StoreCounts {
+    /// The receiving side starts with what was stored before, so nothing is `storedBefore`.
+    fileprivate init(_ terms: LedgerTerms) {
+        self.init()
+        stored = terms.stored
+        live = terms.live
+        expired = terms.expired
+        thinned = terms.thinned
+        deleted = terms.deleted
+        quarantined = terms.quarantined
+        lost = terms.lost
+    }
+}

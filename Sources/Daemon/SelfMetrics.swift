@@ -1,0 +1,80 @@
+internal import Endpoints
+internal import Listeners
+internal import SegmentStore
+internal import Telemetry
+
+/// The daemon's part of the `crest_*` metrics: the store's terms of the ledger, the listeners, the build.
+struct DaemonMetrics {
+    var store: LedgerTerms?
+    var server: HTTPServer
+    var udp: [(name: String, listener: UDPListener)]
+    var isReady: Bool
+
+    var families: [SelfMetricFamily] {
+        var families = build + connections + datagrams
+        if let store { families += Self.terms(store) }
+        return families
+    }
+
+    private var build: [SelfMetricFamily] {
+        [
+            SelfMetricFamily(
+                name: "crest_build_info", isCounter: false, help: "The version of this daemon; always 1.",
+                samples: [SelfMetricFamily.Sample(labels: [("version", CrestVersion.text)], value: 1)]),
+            .gauge("crest_ready", "1 when recovery is done and the daemon is not stopping.", isReady ? 1 : 0),
+        ]
+    }
+
+    private var connections: [SelfMetricFamily] {
+        [
+            .gauge("crest_http_connections", "Open HTTP connections.", Double(server.openConnections)),
+            .counter(
+                "crest_http_connections_accepted_total", "HTTP connections accepted.", server.connectionsAccepted),
+            .counter(
+                "crest_http_connections_refused_total", "HTTP connections closed because there were too many.",
+                server.connectionsRefused),
+            .gauge(
+                "crest_http_body_bytes_in_flight", "Bytes of bodies being received or answered.",
+                Double(server.bodyBytesInFlight)),
+        ]
+    }
+
+    private var datagrams: [SelfMetricFamily] {
+        let counts = udp.map { ($0.name, $0.listener.counts) }
+        let buffers = counts.map {
+            SelfMetricFamily.Sample(labels: [("listener", $0.0)], value: Double($0.1.receiveBufferBytes))
+        }
+        return [
+            .counters(
+                "crest_datagrams_received_total", "Datagrams read from sockets.", by: "listener",
+                counts.map { ($0.0, $0.1.received) }),
+            .counters(
+                "crest_datagrams_truncated_total", "Datagrams dropped because they were too long.", by: "listener",
+                counts.map { ($0.0, $0.1.truncated) }),
+            .counters(
+                "crest_datagrams_dropped_by_kernel_total", "Datagrams the kernel dropped for want of buffer.",
+                by: "listener", counts.map { ($0.0, $0.1.droppedByKernel) }),
+            SelfMetricFamily(
+                name: "crest_receive_buffer_bytes", isCounter: false,
+                help: "Socket receive buffer that the kernel granted.", samples: buffers),
+        ]
+    }
+
+    private static func terms(_ store: LedgerTerms) -> [SelfMetricFamily] {
+        [
+            .counter("crest_spans_stored_total", "Spans stored, over all restarts.", store.stored),
+            .gauge("crest_spans_live", "Spans that can be read.", Double(store.live)),
+            .counter("crest_spans_expired_total", "Spans removed by age or for room.", store.expired),
+            .counter("crest_spans_thinned_total", "Spans removed by thinning.", store.thinned),
+            .counter("crest_spans_deleted_total", "Spans removed on request.", store.deleted),
+            .counter("crest_spans_quarantined_total", "Spans in damaged files set aside.", store.quarantined),
+            .counter("crest_spans_lost_total", "Acknowledged spans that are gone.", store.lost),
+            .gauge("crest_head_spans", "Spans in memory, not sealed yet.", Double(store.headSpans)),
+            .gauge("crest_head_bytes", "Bytes of spans in memory, not sealed yet.", Double(store.headBytes)),
+            .gauge("crest_commit_queue_bytes", "Bytes waiting for the commit thread.", Double(store.queueBytes)),
+            .gauge("crest_segments", "Sealed segments.", Double(store.segmentCount)),
+            .gauge("crest_segment_bytes", "Bytes of sealed segments.", Double(store.segmentBytes)),
+            .gauge("crest_wal_bytes", "Bytes of the write-ahead log.", Double(store.walBytes)),
+        ]
+    }
+}
