@@ -133,7 +133,8 @@ package struct ResolvedConfiguration: Sendable {
             (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
                 || "._-/:%".utf8.contains(byte)
         }
-        let risky = text.isEmpty || text.hasPrefix("-") || text.hasPrefix(":") || text.hasPrefix("%") || text.hasSuffix(":")
+        let risky =
+            text.isEmpty || text.hasPrefix("-") || text.hasPrefix(":") || text.hasPrefix("%") || text.hasSuffix(":")
         return isPlain && !risky ? text : "'" + text.map { $0 == "'" ? "''" : String($0) }.joined() + "'"
     }
 }

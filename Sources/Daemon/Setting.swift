@@ -22,33 +22,38 @@ package struct Setting: Sendable {
     package static func named(_ name: String) -> Setting? { all.first { $0.name == name } }
 
     /// All settings, in the order in which they are printed.
-    package static let all: [Setting] = ListenerName.allCases.map(listener) + [
-        plain("data-dir", "./crest-data", "must be a directory", \.dataDirectory) { $0.isEmpty ? nil : $0 } text: { $0 },
-        oneOf("durability", Durability.synced, \.durability),
-        plain("memory-limit", "512MiB", "must be a size of at least 64MiB, such as 512MiB", \.memoryLimit) { text in
-            SettingText.bytes(text).flatMap { $0 >= 64 << 20 ? $0 : nil }
-        } text: {
-            SettingText.text(bytes: $0)
-        },
-        plain("retention-age", "7d", "must be a duration such as 7d or 12h, or forever", \.retentionAge) { text in
-            if text == "forever" { return .some(nil) }
-            return SettingText.nanoseconds(text).flatMap { $0 > 0 ? .some($0) : nil }
-        } text: {
-            $0.map { SettingText.text(nanoseconds: $0) } ?? "forever"
-        },
-        plain("retention-bytes", "80%", "must be a size such as 100GB or a share such as 80%", \.retentionSpace) {
-            Configuration.Space($0)
-        } text: {
-            $0.description
-        },
-        oneOf("log-format", Configuration.LogFormat.text, \.logFormat),
-        oneOf("log-level", Configuration.LogLevel.info, \.logLevel),
-        plain("insecure-bind", "false", "must be true or false", \.allowsInsecureBind) {
-            ["true": true, "false": false][$0]
-        } text: {
-            "\($0)"
-        },
-    ]
+    package static let all: [Setting] =
+        ListenerName.allCases.map(listener) + [
+            plain("data-dir", "./crest-data", "must be a directory", \.dataDirectory) {
+                $0.isEmpty ? nil : $0
+            } text: {
+                $0
+            },
+            oneOf("durability", Durability.synced, \.durability),
+            plain("memory-limit", "512MiB", "must be a size of at least 64MiB, such as 512MiB", \.memoryLimit) { text in
+                SettingText.bytes(text).flatMap { $0 >= 64 << 20 ? $0 : nil }
+            } text: {
+                SettingText.text(bytes: $0)
+            },
+            plain("retention-age", "7d", "must be a duration such as 7d or 12h, or forever", \.retentionAge) { text in
+                if text == "forever" { return .some(nil) }
+                return SettingText.nanoseconds(text).flatMap { $0 > 0 ? .some($0) : nil }
+            } text: {
+                $0.map { SettingText.text(nanoseconds: $0) } ?? "forever"
+            },
+            plain("retention-bytes", "80%", "must be a size such as 100GB or a share such as 80%", \.retentionSpace) {
+                Configuration.Space($0)
+            } text: {
+                $0.description
+            },
+            oneOf("log-format", Configuration.LogFormat.text, \.logFormat),
+            oneOf("log-level", Configuration.LogLevel.info, \.logLevel),
+            plain("insecure-bind", "false", "must be true or false", \.allowsInsecureBind) {
+                ["true": true, "false": false][$0]
+            } text: {
+                "\($0)"
+            },
+        ]
 
     private static func listener(_ name: ListenerName) -> Setting {
         let isStatsD = name == .statsD
@@ -65,7 +70,8 @@ package struct Setting: Sendable {
     }
 
     private static func plain<Value>(
-        _ name: String, _ standard: String, _ form: String, _ path: any WritableKeyPath<Configuration, Value> & Sendable,
+        _ name: String, _ standard: String, _ form: String,
+        _ path: any WritableKeyPath<Configuration, Value> & Sendable,
         _ parse: @escaping @Sendable (String) -> Value?, text: @escaping @Sendable (Value) -> String
     ) -> Setting {
         Setting(

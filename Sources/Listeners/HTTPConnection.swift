@@ -200,7 +200,9 @@ final class HTTPConnection: ChannelDuplexHandler {
         enter(.receiving)
         let length = head.headers.first(name: "content-length").flatMap { Int($0) }
         let hasBody = (length ?? 0) > 0 || head.headers.contains(name: "transfer-encoding")
-        request = Request(method: head.method.rawValue, target: head.uri, headers: head.headers.map { ($0.name.lowercased(), $0.value) })
+        request = Request(
+            method: head.method.rawValue, target: head.uri,
+            headers: head.headers.map { ($0.name.lowercased(), $0.value) })
         if hasBody { beginBody(length) }
     }
 

@@ -22,7 +22,8 @@ final class UDPSocket: Sendable {
     init(_ address: BindAddress, sharesPort: Bool, receiveBufferBytes: Int) throws(ListenerError) {
         let resolved = try SocketAddress.resolving(address)
         let family: CInt = resolved.protocol == .inet6 ? AF_INET6 : AF_INET
-        let descriptor = socket(family, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        let descriptor = socket(
+            family, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw .failed(address, "socket: errno \(errno)") }
         if sharesPort {
             var on: CInt = 1

@@ -48,7 +48,8 @@ struct Crestd: ParsableCommand {
         var flags = ["statsd": statsd].filter { !$0.value.isEmpty }
         for (name, value) in single { if let value { flags[name] = [value] } }
         return DaemonProgram(
-            flags: flags, configPath: config, task: checkConfig ? .checkConfiguration : printConfig ? .printConfiguration : .run)
+            flags: flags, configPath: config,
+            task: checkConfig ? .checkConfiguration : printConfig ? .printConfiguration : .run)
     }
 }
 

@@ -15,7 +15,9 @@ import Testing
     private func failure(
         flags: [String: [String]] = [:], environment: [String: String] = [:], file: String? = nil
     ) -> StartFailure? {
-        do throws(StartFailure) { _ = try resolve(flags: flags, environment: environment, file: file) } catch { return error }
+        do throws(StartFailure) { _ = try resolve(flags: flags, environment: environment, file: file) } catch {
+            return error
+        }
         return nil
     }
 
@@ -71,9 +73,15 @@ import Testing
             ("http: off\nhtpp: off\n", "crest.yaml:2: unknown setting 'htpp'; did you mean 'http'?"),
             ("\n\nretention_age: 7d\n", "crest.yaml:3: unknown setting 'retention_age'; did you mean 'retention-age'?"),
             ("zzzzzzzzzz: 1\n", "crest.yaml:1: unknown setting 'zzzzzzzzzz'"),
-            ("http: off\ndurability: fsync\n", "crest.yaml:2: durability: 'fsync' must be one of synced, interval, memory"),
+            (
+                "http: off\ndurability: fsync\n",
+                "crest.yaml:2: durability: 'fsync' must be one of synced, interval, memory"
+            ),
             ("http: [a, b]\n", "crest.yaml:1: http must be HOST:PORT or off"),
-            ("statsd:\n  - off\n  - {a: b}\n", "crest.yaml:3: statsd must be HOST:PORT, unixgram:PATH, tcp:HOST:PORT or off"),
+            (
+                "statsd:\n  - off\n  - {a: b}\n",
+                "crest.yaml:3: statsd must be HOST:PORT, unixgram:PATH, tcp:HOST:PORT or off"
+            ),
             ("- http\n", "crest.yaml:1: must be a mapping of settings, such as `http: 127.0.0.1:8400`"),
             ("http: 1\n", "crest.yaml:1: http: '1' must be HOST:PORT or off"),
         ])
@@ -81,16 +89,19 @@ import Testing
         #expect(failure(file: text) == StartFailure(.configuration, message))
     }
 
-    @Test("Broken YAML and repeated keys are told with their line", arguments: ["http: [\n", "a: b: c\n", "http: off\nhttp: off\n", "\t- x"])
+    @Test(
+        "Broken YAML and repeated keys are told with their line",
+        arguments: ["http: [\n", "a: b: c\n", "http: off\nhttp: off\n", "\t- x"])
     func brokenFile(text: String) throws {
-        let failure = try #require(failure(file: text))
-        #expect(failure.code == .configuration)
-        #expect(failure.description.hasPrefix("crest.yaml:"))
+        let broken = try #require(failure(file: text))
+        #expect(broken.code == .configuration)
+        #expect(broken.description.hasPrefix("crest.yaml:"))
     }
 
     @Test("A wrong flag is a usage error, a wrong variable a configuration error")
     func codes() {
-        #expect(failure(flags: ["http": ["nowhere"]]) == StartFailure(.usage, "--http: 'nowhere' must be HOST:PORT or off"))
+        #expect(
+            failure(flags: ["http": ["nowhere"]]) == StartFailure(.usage, "--http: 'nowhere' must be HOST:PORT or off"))
         #expect(
             failure(environment: ["CREST_OTLP_HTTP": "x"])
                 == StartFailure(.configuration, "CREST_OTLP_HTTP: 'x' must be HOST:PORT or off"))
@@ -107,14 +118,18 @@ import Testing
 
     @Test(
         "Addresses that other machines reach are refused unless that is asked for",
-        arguments: ["0.0.0.0:8400", "[::]:8400", "10.0.0.1:1", "example.org:80", "127.0.0.1.example.org:80", "128.0.0.1:1"])
+        arguments: [
+            "0.0.0.0:8400", "[::]:8400", "10.0.0.1:1", "example.org:80", "127.0.0.1.example.org:80", "128.0.0.1:1",
+        ])
     func remoteBind(address: String) {
         #expect(failure(flags: ["http": [address]])?.code == .configuration)
         #expect(failure(flags: ["http": [address], "insecure-bind": ["true"]]) == nil)
         #expect(failure(flags: ["statsd": ["127.0.0.1:1", "tcp:\(address)"]])?.code == .configuration)
     }
 
-    @Test("Loopback is free to use", arguments: ["127.0.0.1:0", "127.9.9.9:1", "[::1]:1", "localhost:1", "LOCALHOST:1", "off"])
+    @Test(
+        "Loopback is free to use",
+        arguments: ["127.0.0.1:0", "127.9.9.9:1", "[::1]:1", "localhost:1", "LOCALHOST:1", "off"])
     func loopback(address: String) { #expect(failure(flags: ["http": [address]]) == nil) }
 
     @Test("What is printed is a file that gives the same configuration")
@@ -136,12 +151,15 @@ import Testing
         #expect(try resolve(flags: ["retention-age": [text]]).configuration.retentionAge == seconds * 1_000_000_000)
     }
 
-    @Test("Other durations and sizes are refused", arguments: ["", "7", "d", "-1d", "7 d", "0s", "1.5h", "99999999999999w", "٣d"])
+    @Test(
+        "Other durations and sizes are refused",
+        arguments: ["", "7", "d", "-1d", "7 d", "0s", "1.5h", "99999999999999w", "٣d"])
     func badDurations(text: String) {
         #expect(failure(flags: ["retention-age": [text]])?.code == .usage)
     }
 
-    @Test("Sizes outside of their bounds are refused", arguments: ["", "0", "101%", "0%", "5XB", "-1", "99999999999TB"])
+    @Test(
+        "Sizes outside of their bounds are refused", arguments: ["", "0", "101%", "0%", "5XB", "-1", "99999999999TB"])
     func badSizes(text: String) {
         #expect(failure(flags: ["retention-bytes": [text]])?.code == .usage)
     }

@@ -21,7 +21,9 @@ import Testing
     private let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     private func failure(_ configuration: Configuration) -> StartFailure? {
-        do throws(StartFailure) { _ = try CrestDaemon(configuration, log: silent).stop(within: .seconds(1)) } catch { return error }
+        do throws(StartFailure) { _ = try CrestDaemon(configuration, log: silent).stop(within: .seconds(1)) } catch {
+            return error
+        }
         return nil
     }
 

@@ -13,5 +13,25 @@ struct FuzzTarget: Sendable {
         .otlpProtobuf,
         .otlpJSON,
         .zipkinJSON,
+        .segment,
+        .statsD,
     ]
+}
+
+extension FuzzTarget {
+    /// Broken promises of the StatsD reader show as traps.
+    static let statsD = FuzzTarget(
+        name: "statsd",
+        seeds: {
+            let datagrams = [
+                "order.count:1|c|@0.5|#sku:1,region:eu\norder.process.time:12.5|ms", "stock:-3|g",
+                "users:a,b|s|T1700000000",
+                "a:1:2:3|d|#x:y|c:abc", "_e{5,4}:title|text|t:warning", "gzip;q=1.0, text/plain;version=0.0.4",
+            ]
+            return datagrams.map { Array($0.utf8) }
+        },
+        check: { input in
+            _ = fuzzStatsD(input)
+            return nil
+        })
 }

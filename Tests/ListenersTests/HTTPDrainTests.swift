@@ -16,7 +16,9 @@ import Testing
         #expect(eventually { replies.withLock { $0.count } == 1 && server.openConnections == 2 })
 
         let done = Atomic<Int>(0)
-        let drain = BackgroundThread { done.store(server.drain(within: .seconds(10)) ? 1 : 2, ordering: .sequentiallyConsistent) }
+        let drain = BackgroundThread {
+            done.store(server.drain(within: .seconds(10)) ? 1 : 2, ordering: .sequentiallyConsistent)
+        }
         #expect(try idle.readToEnd() == "")
         #expect(throws: SocketFailure.self) { try RawConnection(port: port) }
         #expect(done.load(ordering: .sequentiallyConsistent) == 0)

@@ -35,7 +35,8 @@ import Testing
     @Test("A body over the limit is refused: by its length before it is read, by its chunks when they pass it")
     func bodyTooLarge() throws {
         try expect(413, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n\r\n")
-        try expect(413, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n" + String(repeating: "x", count: 1_001))
+        try expect(
+            413, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n" + String(repeating: "x", count: 1_001))
         let chunk = "200\r\n" + String(repeating: "y", count: 512) + "\r\n"
         try expect(413, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\(chunk)\(chunk)0\r\n\r\n")
     }
@@ -44,7 +45,8 @@ import Testing
     func bodyAtLimit() throws {
         let server = try ServerUnderTest(limits: Self.small())
         let connection = try server.connect()
-        try connection.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + String(repeating: "x", count: 1_000))
+        try connection.send(
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + String(repeating: "x", count: 1_000))
         #expect(try connection.readResponse().status == 200)
     }
 
@@ -71,7 +73,8 @@ import Testing
     @Test(
         "What is not HTTP/1 or could be read in two ways is refused",
         arguments: [
-            "BAD\r\n\r\n", "GET / HTTP/1.1\r\nNo colon here\r\n\r\n", "GET /a b HTTP/1.1\r\n\r\n", "\0\0\0\0\0\0\r\n\r\n",
+            "BAD\r\n\r\n", "GET / HTTP/1.1\r\nNo colon here\r\n\r\n", "GET /a b HTTP/1.1\r\n\r\n",
+            "\0\0\0\0\0\0\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
             "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
             "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
@@ -163,7 +166,8 @@ import Testing
         let connection = try server.connect()
         try connection.send("POST /busy HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
         #expect(try connection.readResponse().status == 503)
-        try connection.send(String(repeating: "x", count: 1_000) + "POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\ny")
+        try connection.send(
+            String(repeating: "x", count: 1_000) + "POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\ny")
         #expect(try connection.readResponse().status == 200)
 
         let large = try server.connect()

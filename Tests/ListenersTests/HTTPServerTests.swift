@@ -60,7 +60,8 @@ extension HTTPService {
     func pipeliningDepth() throws {
         let connection = try ServerUnderTest().connect()
         let count = 5_000
-        try connection.send(String(repeating: "GET / HTTP/1.1\r\nHost: x\r\n\r\n", count: count) + "GET /end HTTP/1.0\r\n\r\n")
+        try connection.send(
+            String(repeating: "GET / HTTP/1.1\r\nHost: x\r\n\r\n", count: count) + "GET /end HTTP/1.0\r\n\r\n")
         let all = try connection.readToEnd()
         #expect(all.hasSuffix("GET /end "))
     }
@@ -68,7 +69,8 @@ extension HTTPService {
     @Test("A request in pieces of every size is the same request", arguments: [1, 2, 3, 7, 64])
     func pieces(size: Int) throws {
         let connection = try ServerUnderTest().connect()
-        let bytes = Array("POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n".utf8)
+        let bytes = Array(
+            "POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n".utf8)
         for start in stride(from: 0, to: bytes.count, by: size) {
             try connection.send(Array(bytes[start..<min(start + size, bytes.count)]))
         }

@@ -5,16 +5,19 @@ import Telemetry
 struct MemoryPart: SpanPart {
     let records: [SpanRecord]
     let tenant: String
+    let starts: ClosedRange<UInt64>
+    private var whole: [TraceID: TraceExtent] = [:]
 
     init(_ records: [SpanRecord], tenant: String = BatchOrigin.defaultTenant) {
         self.records = records
         self.tenant = tenant
+        starts = (records.map(\.start).min() ?? 0)...(records.map(\.start).max() ?? 0)
+        for record in records {
+            let extent = TraceExtent(traceID: record.traceID, start: record.start, end: record.end)
+            whole[record.traceID, default: extent].merge(extent)
+        }
     }
 
-    var starts: ClosedRange<UInt64> {
-        guard let low = records.map(\.start).min(), let high = records.map(\.start).max() else { return 0...0 }
-        return low...high
-    }
     var spanCount: Int { records.count }
 
     func extents(matching filter: SpanFilter, budget: QueryBudget) throws(ReadError) -> [TraceExtent] {
@@ -25,9 +28,7 @@ struct MemoryPart: SpanPart {
     }
 
     func extent(of traceID: TraceID, tenant: String) -> TraceExtent? {
-        let spans = records.filter { $0.traceID == traceID && tenant == self.tenant }
-        guard let start = spans.map(\.start).min(), let end = spans.map(\.end).max() else { return nil }
-        return TraceExtent(traceID: traceID, start: start, end: end)
+        tenant == self.tenant ? whole[traceID] : nil
     }
 
     func spans(of traceID: TraceID, tenant: String, budget: QueryBudget) throws(ReadError) -> [SpanRecord] {
