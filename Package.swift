@@ -74,8 +74,8 @@ let package = Package(
             name: "Daemon",
             dependencies: [
                 "Listeners", "HostIO", "Endpoints", "SegmentStore", "MetricsEngine", "QueryEngine",
-                "Telemetry", "Bytes", logging, "Yams",
-            ] + nio, swiftSettings: settings),
+                "Telemetry", logging, "Yams",
+            ], swiftSettings: settings),
         // 7 programs
         .executableTarget(name: "crestd", dependencies: ["Daemon", argumentParser], swiftSettings: settings),
         .executableTarget(name: "crest", dependencies: [httpClient, argumentParser] + nio, swiftSettings: settings),
@@ -103,7 +103,7 @@ let package = Package(
             "QueryEngineTests": ["QueryEngine"],
             "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine"],
             "ListenersTests": ["Listeners", "Endpoints"],
-            "DaemonTests": ["Daemon"],
+            "DaemonTests": ["Daemon", logging],
             "CrestClientTests": ["CrestClient", metrics, tracing],
             "TidyTests": [],
         ])

@@ -64,7 +64,9 @@ final class HostFile: DiskFile {
             var written = vectors.withUnsafeBufferPointer { buffer in
                 retrying { writev(descriptor, buffer.baseAddress.map { $0 + first }, Int32(count)) }
             }
-            guard written > 0 else { throw written == 0 ? DiskError(call: .append, path: path, code: EIO) : failure(.append) }
+            guard written > 0 else {
+                throw written == 0 ? DiskError(call: .append, path: path, code: EIO) : failure(.append)
+            }
             while first < vectors.count, written >= vectors[first].iov_len {
                 written -= vectors[first].iov_len
                 first += 1

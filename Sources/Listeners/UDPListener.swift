@@ -1,7 +1,3 @@
-internal import CLinux
-internal import Glibc
-internal import NIOCore
-internal import Synchronization
 package import Telemetry
 
 /// What a UDP listener has counted since it was bound.

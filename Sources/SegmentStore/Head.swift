@@ -56,7 +56,8 @@ package final class Head: Sendable {
     /// The head as it is now, for one query.
     package func snapshot() -> HeadSnapshot {
         content.withLock { content in
-            let starts = content.earliestStart <= content.latestStart ? content.earliestStart...content.latestStart : 0...0
+            let starts =
+                content.earliestStart <= content.latestStart ? content.earliestStart...content.latestStart : 0...0
             return HeadSnapshot(
                 head: self, batches: content.batches, starts: starts, spanCount: content.index.spanCount)
         }

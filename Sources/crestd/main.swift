@@ -11,7 +11,6 @@ struct Crestd: ParsableCommand {
             configuration file and, in upper case after CREST_, a variable of the environment.
 
             Examples:
-              crestd
               crestd --data-dir /var/lib/crest --retention-age 7d --retention-bytes 80%
               crestd --http 127.0.0.1:0 --statsd off --log-format json
               crestd --config /etc/crest.yaml --check-config
@@ -29,8 +28,7 @@ struct Crestd: ParsableCommand {
     @Option(help: "A YAML file of settings.") var config: String?
     @Flag(help: "Check the configuration and exit: 0 good, 78 bad.") var checkConfig = false
     @Flag(help: "Print the configuration with the source of each value and exit.") var printConfig = false
-    @Option(help: "synced, interval or memory: what an acknowledgement promises. (default: synced)")
-    var durability: String?
+    @Option(help: "What an answer promises: synced, interval, memory. (default: synced)") var durability: String?
     @Option(help: "What buffers and caches may use together. (default: 512MiB)") var memoryLimit: String?
     @Option(help: "How long spans are kept: 7d, 12h, forever. (default: 7d)") var retentionAge: String?
     @Option(help: "How much is kept: 100GB, or a share of the disk. (default: 80%)") var retentionBytes: String?

@@ -144,6 +144,6 @@ def test_retention_by_bytes_and_age(tmp_path):
     daemon.start()
     eventually(lambda: daemon.get(f"/api/traces/{ids[0].hex()}").status_code == 404, seconds=20)
     ledger = eventually(lambda: (lambda l: l if l["balanced"] else None)(daemon.ledger()))
-    expired = ledger["spans"]["expired"]
+    expired = ledger["spans"]["store"]["expired"]
     assert (sum(expired.values()) if isinstance(expired, dict) else expired) == 60
     daemon.stop()

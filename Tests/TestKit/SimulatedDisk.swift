@@ -3,8 +3,8 @@ internal import Synchronization
 
 /// A disk in memory that keeps, after a crash, what was synced, and of the rest only what chance leaves.
 ///
-/// Every call has a number, from 1. ``failures`` makes chosen calls fail; ``crashAt`` makes one call and all that follow
-/// fail as if the machine had stopped. ``crash(_:)`` gives the directory as a restart would find it:
+/// Every call has a number, from 1. ``Options`` make chosen calls fail, or one call and all that follow, as if the
+/// machine had stopped. ``crash(_:)`` gives the directory as a restart would find it:
 ///
 /// - a file's bytes up to the last `syncData` are there; of later ones each 512-byte sector is there, missing (zeros),
 ///   or holds what it should up to a cut inside; the size is anything between;
@@ -75,7 +75,8 @@ package final class SimulatedDisk: Disk {
 
     var usedBytes: UInt64 {
         state.withLock { state in
-            let nodes = Dictionary(state.names.values.map { (ObjectIdentifier($0), $0) }, uniquingKeysWith: { a, _ in a })
+            let nodes = Dictionary(
+                state.names.values.map { (ObjectIdentifier($0), $0) }, uniquingKeysWith: { a, _ in a })
             return nodes.values.reduce(0) { $0 + UInt64($1.content.withLock { $0.bytes.count }) }
         }
     }

@@ -92,14 +92,14 @@ package struct JSONReader {
         }
     }
 
-    func readWordMatches(_ word: StaticString) -> Bool {
+    private func stands(_ word: StaticString) -> Bool {
         guard bytes.count - offset >= word.utf8CodeUnitCount else { return false }
         for index in 0..<word.utf8CodeUnitCount where bytes[offset + index] != word.utf8Start[index] { return false }
         return true
     }
 
     private mutating func readWord(_ word: StaticString) throws(WireError) {
-        guard readWordMatches(word) else { throw WireError(.unexpectedByte, at: offset) }
+        guard stands(word) else { throw WireError(.unexpectedByte, at: offset) }
         offset += word.utf8CodeUnitCount
     }
 

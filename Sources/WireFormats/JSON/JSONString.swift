@@ -10,9 +10,6 @@ package struct JSONString {
     package let offset: Int
     package let hasEscapes: Bool
 
-    /// Bytes after unescaping, at most.
-    package var maximumCount: Int { raw.count }
-
     package var text: String {
         if !hasEscapes { return String(decoding: raw, as: UTF8.self) }
         var plain: [UInt8] = []
