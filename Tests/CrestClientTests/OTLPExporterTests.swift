@@ -111,7 +111,8 @@ private final class ScriptedTransport: SpanTransport {
         record(35, recorder)
         let began = ContinuousClock.now
         let statistics = await exporter.shutdown(within: .milliseconds(50))
-        #expect(ContinuousClock.now - began < .seconds(5))
+        // Well below the 20 s that the server asked to wait; a busy machine may stretch the 50 ms.
+        #expect(ContinuousClock.now - began < .seconds(15))
         #expect(statistics.dropped.shutdown == 35)
         #expect(statistics.pending == 0)
         #expect(transport.wasShutDown)

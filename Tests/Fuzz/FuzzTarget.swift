@@ -14,6 +14,8 @@ struct FuzzTarget: Sendable {
         .otlpJSON,
         .zipkinJSON,
         .segment,
+        .wal,
+        .spanBatch,
         .statsD,
     ]
 }

@@ -81,21 +81,28 @@ def test_a_wide_bind_is_refused_without_tls(tmp_path):
     assert refused.returncode == 78 and "TLS" in refused.stderr
 
 
-def test_unknown_format_is_refused(tmp_path):
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 & -(crc & 1))
+    return crc ^ 0xFFFFFFFF
+
+
+def test_a_newer_format_on_disk_is_refused(tmp_path):
+    """META says major version 9 (schemas/disk/manifest.md); its checksum is right, so it is no damage."""
     daemon = Daemon(tmp_path / "data")
-    message, _ = otlp.request(1)
-    assert otlp.export(daemon, message).status_code == 200
     assert daemon.stop() == 0
-    manifest = next(path for path in (tmp_path / "data").rglob("*") if "manifest" in path.name.lower())
-    raw = bytearray(manifest.read_bytes())
-    assert raw
-    result_codes = set()
-    for version in (0xEE,):
-        raw[8] = version
-        manifest.write_bytes(raw)
-        result_codes.add(crestd("--data-dir", str(tmp_path / "data"), "--http=127.0.0.1:0", "--otlp-http=off",
-                                "--zipkin=off", "--statsd=off", timeout=10).returncode)
-    assert result_codes <= {78, 74}
+    meta = tmp_path / "data" / "META"
+    raw = bytearray(meta.read_bytes())
+    raw[8:10] = (9).to_bytes(2, "little")
+    raw[60:64] = crc32c(raw[:60]).to_bytes(4, "little")
+    meta.write_bytes(raw)
+    refused = crestd("--data-dir", str(tmp_path / "data"), "--http=127.0.0.1:0", "--otlp-http=off", "--zipkin=off",
+                     "--statsd=off")
+    assert refused.returncode == 78 and "META" in refused.stderr and "9" in refused.stderr, refused.stderr
+    assert meta.read_bytes() == raw
 
 
 def test_sigterm_drains(daemon):
@@ -136,14 +143,31 @@ def test_idle_cost(daemon):
     assert daemon.rss_bytes() < 40e6, f"{daemon.rss_bytes() / 1e6:.1f} MB"
 
 
-def test_retention_by_bytes_and_age(tmp_path):
+@pytest.mark.parametrize("restarts", [True, False], ids=["sealed", "in the head"])
+def test_retention_by_age(tmp_path, restarts):
     daemon = Daemon(tmp_path / "data", "--retention-age", "2s")
     message, ids = otlp.request(20, 3, seed=31)
     assert otlp.export(daemon, message).status_code == 200
-    assert daemon.stop() == 0
-    daemon.start()
-    eventually(lambda: daemon.get(f"/api/traces/{ids[0].hex()}").status_code == 404, seconds=20)
+    if restarts:
+        assert daemon.stop() == 0
+        daemon.start()
+    eventually(lambda: daemon.get(f"/api/traces/{ids[0].hex()}").status_code == 404, seconds=13)
+    assert daemon.json("/api/crest/v1/search")["traces"] == []
     ledger = eventually(lambda: (lambda l: l if l["balanced"] else None)(daemon.ledger()))
-    expired = ledger["spans"]["store"]["expired"]
-    assert (sum(expired.values()) if isinstance(expired, dict) else expired) == 60
-    daemon.stop()
+    assert ledger["spans"]["store"]["expired"] == 60 and ledger["spans"]["store"]["live"] == 0
+    assert daemon.stop() == 0
+
+
+def test_retention_by_bytes(tmp_path):
+    daemon = Daemon(tmp_path / "data", "--retention-bytes", "30000")
+    stored = 0
+    for part in range(8):
+        message, ids = otlp.request(200, 3, seed=40 + part)
+        assert otlp.export(daemon, message).status_code == 200
+        stored += 600
+        assert daemon.stop() == 0
+        daemon.start()
+    ledger = eventually(lambda: (lambda l: l if l["spans"]["store"]["expired"] > 0 else None)(daemon.ledger()), 13)
+    assert ledger["balanced"] and ledger["spans"]["stored"] == stored
+    assert daemon.get(f"/api/traces/{ids[0].hex()}").status_code == 200, "the newest stays"
+    assert daemon.stop() == 0

@@ -6,7 +6,7 @@ internal import TestKit
 internal import Testing
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #endif
 
 /// Durability modes, overload, full disks, retention, and the threads on a real disk.

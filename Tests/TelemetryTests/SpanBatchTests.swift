@@ -18,7 +18,9 @@ struct SpanBatchTests {
                 Attribute("b", .bool(false)), Attribute("y", .bytes([1, 2, 3])), Attribute("e", .empty),
                 Attribute("n", nested), Attribute("s", .string("again")),
             ],
-            events: [SpanEvent(time: 1_500, name: "retry", attributes: [Attribute("n", .int(3))], droppedAttributes: 1)],
+            events: [
+                SpanEvent(time: 1_500, name: "retry", attributes: [Attribute("n", .int(3))], droppedAttributes: 1)
+            ],
             links: [SpanLink(traceID: TraceID(high: 0, low: 9), spanID: SpanID(8), traceState: "c=d", flags: 1)],
             droppedAttributes: 1, droppedEvents: 2, droppedLinks: 3, marks: [.shared], weight: 4,
             resource: Resource(

@@ -18,7 +18,10 @@ struct SpanFilterTests {
         #expect(matches { $0.operation = "op 3" })
         #expect(matches { $0.minDuration = 1_000 })
         #expect(matches { $0.maxDuration = 1_000 })
-        #expect(matches { $0.earliestStart = 1_003; $0.latestStart = 1_003 })
+        #expect(
+            matches {
+                $0.earliestStart = 1_003; $0.latestStart = 1_003
+            })
         #expect(matches { $0.error = true })
         #expect(matches { $0.kind = .server })
         for tag in [
