@@ -64,6 +64,9 @@ package final class CrestDaemon: Sendable {
         door.store?.applyRetention(now: SystemClock.now())
     }
 
+    /// Applies what of a new configuration can change while running, the log level aside.
+    func apply(_ configuration: Configuration) { door.store?.setRetention(retention(configuration)) }
+
     package func onReload(_ reload: @escaping @Sendable () -> String?) { reloading.withLock { $0 = reload } }
 
     /// Stops accepting, finishes what is in flight, seals and closes the store. Blocks.
@@ -107,7 +110,7 @@ package final class CrestDaemon: Sendable {
         settings.durability = configuration.durability
         settings.headBytes = Int(clamping: configuration.memoryLimit / 32 * 3)
         settings.commitQueueBytes = Int(clamping: configuration.memoryLimit / 8)
-        settings.retention = RetentionPolicy(age: configuration.retentionAge, bytes: retentionBytes())
+        settings.retention = retention(configuration)
         settings.log = { [log] level, text in
             switch level {
             case .info: log.info("\(text)")
@@ -123,7 +126,11 @@ package final class CrestDaemon: Sendable {
         } catch { throw StartFailure(error, directory: configuration.dataDirectory) }
     }
 
-    private func retentionBytes() -> UInt64? {
+    private func retention(_ configuration: Configuration) -> RetentionPolicy {
+        RetentionPolicy(age: configuration.retentionAge, bytes: retentionBytes(configuration))
+    }
+
+    private func retentionBytes(_ configuration: Configuration) -> UInt64? {
         switch configuration.retentionSpace {
         case .bytes(let bytes): return bytes
         case .percent(let share):

@@ -153,12 +153,12 @@ extension SegmentStore {
     package func applyRetention(now: UInt64) {
         upkeep.withLock { state in
             let trusted = state.clock.observe(now)
-            let (segments, wal) = shared.withLock { shared in
-                (shared.segments.map(\.entry), shared.walFiles.reduce(0) { $0 &+ $1.byteCount })
+            let (segments, wal, retention) = shared.withLock { shared in
+                (shared.segments.map(\.entry), shared.walFiles.reduce(0) { $0 &+ $1.byteCount }, shared.retention)
             }
-            let limit = configuration.retention.bytes ?? diskShare()
+            let limit = retention.bytes ?? diskShare()
             let victims = Set(
-                configuration.retention.expired(
+                retention.expired(
                     among: segments, otherBytes: wal, trusted: trusted, byteLimit: limit))
             if !victims.isEmpty { remove(victims, &state) }
         }

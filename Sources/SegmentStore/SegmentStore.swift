@@ -48,7 +48,11 @@ package final class SegmentStore: Sendable {
         commits = Mutex(opened.commit)
         upkeep = Mutex(opened.upkeep)
         shared = Mutex(opened.shared)
+        setRetention(configuration.retention)
     }
+
+    /// Changes how long and how much is kept; the next `applyRetention` goes by it.
+    package func setRetention(_ policy: RetentionPolicy) { shared.withLock { $0.retention = policy } }
 
     /// Opens the directory behind `disk`, or makes it; see `Recovery` for what happens after a crash.
     package static func open(

@@ -15,6 +15,8 @@ struct SharedState {
     var problems: [String] = []
     var readOnly: String?
     var isClosed = false
+    /// May be set while the store runs.
+    var retention = RetentionPolicy()
 }
 
 /// A head that takes no more, and what its seal will be called.
