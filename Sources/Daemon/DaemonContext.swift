@@ -20,6 +20,7 @@ extension CrestDaemon {
             }
         }
         questions.durableSequence = { door.store?.ledgerTerms.durableSequence ?? 0 }
+        questions.delete = { door.delete($0) }
         questions.store = { door.store.map { StoreCounts($0.ledgerTerms) } ?? StoreCounts() }
         questions.status = { [weak self] in self?.status ?? DaemonStatus() }
         questions.reload = { [weak self] in self?.reloading.withLock { $0 }() ?? "stopping" }
@@ -64,6 +65,7 @@ extension StoreCounts {
         expired = terms.expired
         thinned = terms.thinned
         deleted = terms.deleted
+        merged = terms.merged
         quarantined = terms.quarantined
         lost = terms.lost
     }

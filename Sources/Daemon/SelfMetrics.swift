@@ -65,6 +65,8 @@ struct DaemonMetrics {
             .counter("crest_spans_stored_total", "Spans stored, over all restarts.", store.stored),
             .gauge("crest_spans_live", "Spans that can be read.", Double(store.live)),
             .counter("crest_spans_expired_total", "Spans removed by age or for room.", store.expired),
+            .counter(
+                "crest_spans_merged_total", "Repeated deliveries of a span, dropped by compaction.", store.merged),
             .counter("crest_spans_thinned_total", "Spans removed by thinning.", store.thinned),
             .counter("crest_spans_deleted_total", "Spans removed on request.", store.deleted),
             .counter("crest_spans_quarantined_total", "Spans in damaged files set aside.", store.quarantined),

@@ -5,6 +5,7 @@ package enum StorePath {
     package static let lock = "LOCK"
     package static let meta = "META"
     package static let manifest = "MANIFEST"
+    package static let tombstones = "TOMBSTONES"
     package static let walDirectory = "wal"
     package static let segmentDirectory = "segments"
     package static let quarantineDirectory = "quarantine"

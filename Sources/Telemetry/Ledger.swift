@@ -71,7 +71,7 @@ where Reason.AllCases: Sendable {
 /// The counters behind `/api/crest/v1/ledger` and the `crest_*` metrics: what came in and what became of it.
 ///
 ///     spans:     received = stored + duplicate + rejected{reason} + in flight
-///                stored   = live + expired + thinned + deleted + quarantined + lost
+///                stored   = live + expired + thinned + deleted + merged + quarantined + lost
 ///     lines:     seen     = applied + rejected{reason}
 ///     datagrams: received = handled + truncated + ring dropped
 ///

@@ -96,7 +96,6 @@ private let firstSummary =
         for bad in ["xyz", "0", String(repeating: "1", count: 33)] {
             #expect(daemon.get("/api/crest/v1/traces/\(bad)").status == 400)
         }
-        #expect(daemon.send(Request(method: "DELETE", target: "/api/crest/v1/traces/2")).status == 501)
     }
 
     @Test("Services, operations, durable, status")

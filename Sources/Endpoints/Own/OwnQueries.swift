@@ -33,11 +33,6 @@ enum OwnQueries {
         return Array(message[frame.count..<message.count - 1])
     }
 
-    /// `DELETE /api/crest/v1/traces/{id}`.
-    static func deleteTrace(_ call: Call) -> Response {
-        OwnError.response(501, "deleting a trace is not supported by this server yet")
-    }
-
     /// `GET /api/crest/v1/search`.
     static func search(_ call: Call) -> Response {
         let parameters: SearchParameters

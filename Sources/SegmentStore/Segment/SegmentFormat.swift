@@ -195,6 +195,8 @@ package struct SegmentSummary: Hashable, Sendable {
     package var latestStart: UInt64 = 0
     package var earliestArrival: UInt64 = 0
     package var latestArrival: UInt64 = 0
+    /// Spans of its WAL records that it does not hold, for they had been deleted when it was written.
+    package var omittedCount: UInt64 = 0
 
     package init() {}
 }

@@ -2,7 +2,7 @@
 ///
 /// Source: schemas/disk/segment.md, "Filter".
 struct TraceFilter: Sendable {
-    let words: [UInt64]
+    private(set) var words: [UInt64]
 
     private static let wordsPerBlock = SegmentFormat.filterBlockBytes / 8
     private static let bitsPerTrace = 10
@@ -12,21 +12,25 @@ struct TraceFilter: Sendable {
     }
 
     init(traces: [SpanOrder.Trace]) {
+        self.init(traceCount: traces.count)
+        for trace in traces { insert(trace.high, trace.low) }
+    }
+
+    /// An empty filter with room for `traceCount` traces.
+    init(traceCount: Int) {
         let blockBits = SegmentFormat.filterBlockBytes * 8
-        let blocks = max(1, (traces.count * Self.bitsPerTrace + blockBits - 1) / blockBits)
-        var words = [UInt64](repeating: 0, count: blocks * Self.wordsPerBlock)
-        words.withUnsafeMutableBufferPointer { words in
-            for trace in traces {
-                let hash = Self.hash(trace.high, trace.low)
-                let first = Self.firstWord(hash, blocks: blocks)
-                var bits = hash &* 0xD6E8_FEB8_6659_FD93
-                for _ in 0..<6 {
-                    words[first + Int(bits >> 6 & 7)] |= 1 << (bits & 63)
-                    bits >>= 9
-                }
-            }
+        let blocks = max(1, (traceCount * Self.bitsPerTrace + blockBits - 1) / blockBits)
+        words = [UInt64](repeating: 0, count: blocks * Self.wordsPerBlock)
+    }
+
+    mutating func insert(_ high: UInt64, _ low: UInt64) {
+        let hash = Self.hash(high, low)
+        let first = Self.firstWord(hash, blocks: words.count / Self.wordsPerBlock)
+        var bits = hash &* 0xD6E8_FEB8_6659_FD93
+        for _ in 0..<6 {
+            words[first + Int(bits >> 6 & 7)] |= 1 << (bits & 63)
+            bits >>= 9
         }
-        self.words = words
     }
 
     /// Nil unless the bytes are whole blocks.
