@@ -52,9 +52,12 @@ private struct MeasuredDaemon {
             let known =
                 metric("crest_datagrams_received_total", in: text)
                 + metric("crest_datagrams_dropped_by_kernel_total", in: text)
-            if Int(known) >= datagrams || now() > deadline { return text }
+            if Int(known) >= datagrams || now() > deadline { break }
             usleep(20_000)
         }
+        // The lines of the last datagrams are counted with the next tick.
+        usleep(600_000)
+        return try metrics()
     }
 
     func stop() {
@@ -75,8 +78,9 @@ private func measureSaturation(_ train: DatagramTrain, _ sizes: StatsDSizes) thr
     let floor = try onLastCore { try ServerProcess("bench", ["drain"]) }
     let floorPort = floor.ports["udp"] ?? 0
     let floorSent = try train.send(lines: sizes.lines, linesPerSecond: 0, port: floorPort)
-    usleep(500_000)
-    let floorDropped = kernelDrops(port: floorPort)
+    let deadline = now() + 20
+    while kernelQueue(port: floorPort).bytes > 0, now() < deadline { usleep(20_000) }
+    let floorDropped = kernelQueue(port: floorPort).drops
     let perDatagram = Double(floorSent.lines) / Double(floorSent.datagrams)
     let floorLines = Double(floorSent.datagrams - floorDropped) * perDatagram
     let floorSeconds = floor.stop(signal: SIGKILL)
@@ -180,15 +184,17 @@ private func metric(_ name: String, in text: String) -> Double {
         .compactMap { $0.split(separator: " ").last.flatMap { Double($0) } }.reduce(0, +)
 }
 
-/// What the kernel dropped on the IPv4 UDP socket with this local port.
-private func kernelDrops(port: UInt16) -> Int {
+/// What waits and what was dropped on the IPv4 UDP socket with this local port.
+private func kernelQueue(port: UInt16) -> (bytes: Int, drops: Int) {
     let digits = String(port, radix: 16, uppercase: true)
     let suffix = ":" + String(repeating: "0", count: 4 - digits.count) + digits
     for line in (readFile("/proc/net/udp") ?? "").split(separator: "\n") {
         let fields = line.split(separator: " ")
-        if fields.count > 12, fields[1].hasSuffix(suffix) { return Int(fields[12]) ?? 0 }
+        guard fields.count > 12, fields[1].hasSuffix(suffix) else { continue }
+        let waiting = fields[4].split(separator: ":").last.flatMap { Int($0, radix: 16) } ?? 0
+        return (waiting, Int(fields[12]) ?? 0)
     }
-    return 0
+    return (0, 0)
 }
 
 /// The floor: drains a socket with recvmmsg and finds every newline, colon and bar, nothing more.

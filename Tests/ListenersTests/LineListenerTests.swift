@@ -41,7 +41,7 @@ import Testing
         var start = 0
         while start < bytes.count {
             let count = bytes[start...].withUnsafeBytes {
-                send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL.rawValue))
+                send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
             }
             guard count > 0 else { return }
             start += count
