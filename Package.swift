@@ -102,7 +102,7 @@ let package = Package(
             "SegmentStoreTests": ["SegmentStore", "HostIO"],
             "QueryEngineTests": ["QueryEngine"],
             "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine"],
-            "ListenersTests": ["Listeners", "Endpoints"],
+            "ListenersTests": ["Listeners", "Endpoints", "CLinux"],
             "DaemonTests": ["Daemon", logging],
             "CrestClientTests": ["CrestClient", metrics, tracing],
             "TidyTests": [],

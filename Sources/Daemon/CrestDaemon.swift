@@ -21,8 +21,9 @@ package final class CrestDaemon: Sendable {
     let server: HTTPServer
     let disk: HostDisk
     let startedAt = SystemClock.now()
-    let bound = Mutex<[ListenerName: [BindAddress]]>([:])
-    let udp = Mutex<[(name: String, listener: UDPListener)]>([])
+    let bound = Mutex<[ListenerName: [ListenerAddress]]>([:])
+    let udp = Mutex<[(name: String, listener: any DatagramListener)]>([])
+    let streams = Mutex<[(name: String, listener: LineListener)]>([])
     /// What `POST /-/reload` and SIGHUP do; set by the program.
     let reloading = Mutex<@Sendable () -> String?>({ "this daemon has nothing to reload" })
     private let service = Mutex<MetricsService?>(nil)
@@ -42,7 +43,7 @@ package final class CrestDaemon: Sendable {
             service.withLock { $0 = metrics }
             try bindHTTP(Router(context(metrics)))
             try openStore()
-            try bindDatagrams(metrics)
+            try bindStatsD(metrics)
         } catch {
             stopListeners(within: .zero)
             door.store?.close()
@@ -84,6 +85,7 @@ package final class CrestDaemon: Sendable {
     @discardableResult
     private func stopListeners(within limit: Duration) -> Bool {
         for entry in udp.withLock({ $0 }) { entry.listener.stop() }
+        for entry in streams.withLock({ $0 }) { entry.listener.stop() }
         return server.drain(within: limit)
     }
 
@@ -161,7 +163,8 @@ package final class CrestDaemon: Sendable {
 
     private var metrics: DaemonMetrics {
         DaemonMetrics(
-            store: door.store?.ledgerTerms, server: server, udp: udp.withLock { $0 }, isReady: phase.isReady)
+            store: door.store?.ledgerTerms, server: server, udp: udp.withLock { $0 }, streams: streams.withLock { $0 },
+            isReady: phase.isReady)
     }
 
     var seriesCount: Int {
@@ -178,32 +181,19 @@ package final class CrestDaemon: Sendable {
                 let service = HTTPWiring(router: router, role: role, phase: phase).service
                 do throws(ListenerError) {
                     let real = try server.bind(address, service: service)
-                    note(real, of: name)
+                    note(.internet(real), of: name)
                 } catch { throw StartFailure(error, name) }
             }
         }
     }
 
-    private func note(_ address: BindAddress, of name: ListenerName) {
+    func note(_ address: ListenerAddress, of name: ListenerName) {
         bound.withLock { bound in bound[name, default: []].append(address) }
-    }
-
-    private func bindDatagrams(_ metrics: MetricsService) throws(StartFailure) {
-        for case .internet(let address) in configuration.addresses(.statsD) {
-            do throws(ListenerError) {
-                let listener = try UDPListener(address, ledger: ledger) { _ in
-                    StatsDDatagrams(receiver: metrics.makeReceiver())
-                }
-                note(listener.address, of: .statsD)
-                let label = "statsd/\(listener.address.port)"
-                udp.withLock { listeners in listeners.append((name: label, listener: listener)) }
-            } catch { throw StartFailure(error, .statsD) }
-        }
     }
 }
 
 extension StartFailure {
-    fileprivate init(_ error: ListenerError, _ name: ListenerName) {
+    init(_ error: ListenerError, _ name: ListenerName) {
         let code: ExitCode = if case .notPermitted = error { .permission } else { .runtime }
         self.init(code, "--\(name.rawValue): \(error)")
     }

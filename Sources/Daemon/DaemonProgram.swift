@@ -97,8 +97,7 @@ package struct DaemonProgram: Sendable {
             let isAsked = resolved.configuration.addresses(name).contains { address in
                 switch address {
                 case .off: false
-                case .internet: !name.isBuilt
-                case .unixDatagram, .stream: true
+                case .internet, .unixDatagram, .stream: !name.isBuilt
                 }
             }
             if isAsked { log.warning("this version has no such listener; it stays off: --\(name.rawValue)") }

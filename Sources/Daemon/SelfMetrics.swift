@@ -7,11 +7,12 @@ internal import Telemetry
 struct DaemonMetrics {
     var store: LedgerTerms?
     var server: HTTPServer
-    var udp: [(name: String, listener: UDPListener)]
+    var udp: [(name: String, listener: any DatagramListener)]
+    var streams: [(name: String, listener: LineListener)]
     var isReady: Bool
 
     var families: [SelfMetricFamily] {
-        var families = build + connections + datagrams
+        var families = build + connections + datagrams + lineStreams
         if let store { families += Self.terms(store) }
         return families
     }
@@ -41,7 +42,7 @@ struct DaemonMetrics {
 
     private var datagrams: [SelfMetricFamily] {
         let counts = udp.map { ($0.name, $0.listener.counts) }
-        let buffers = counts.map {
+        let buffers = counts.filter { $0.1.receiveBufferBytes > 0 }.map {
             SelfMetricFamily.Sample(labels: [("listener", $0.0)], value: Double($0.1.receiveBufferBytes))
         }
         return [

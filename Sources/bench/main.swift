@@ -10,7 +10,7 @@ struct Bench: ParsableCommand {
 
             Examples:
               bench ingest --spans 600000       OTLP/HTTP to durable, sealed and served by id
-              bench statsd --lines 4000000      DogStatsD over UDP, kernel included
+              bench statsd --lines 4000000      DogStatsD over UDP, kernel included; memory; scrapes
               bench all --spans 20000 --lines 100000    the small form that the tests run
             """,
         subcommands: [Ingest.self, StatsD.self, All.self, Sink.self, Drain.self])
@@ -38,13 +38,26 @@ struct Ingest: ParsableCommand {
 
 struct StatsD: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "statsd", abstract: "Sends tagged DogStatsD lines of 10,000 series over UDP.")
+        commandName: "statsd",
+        abstract: "Sends tagged DogStatsD lines over UDP: CPU at saturation, loss at a rate, memory, scrapes.")
 
-    @Option(help: "Lines to send.") var lines = 4_000_000
-    @Option(help: "Datagrams a second; 0 sends as fast as possible.") var rate = 20_000
+    @OptionGroup var options: StatsDOptions
     @Option(help: "Seed of the lines.") var seed: UInt64 = 42
 
-    func run() throws { try runStatsD(lines: lines, rate: rate, seed: seed) }
+    func run() throws { try runStatsD(options.sizes(seed: seed)) }
+}
+
+/// What the StatsD measurements can be told.
+struct StatsDOptions: ParsableArguments {
+    @Option(help: "DogStatsD lines of each sending.") var lines = 4_000_000
+    @Option(help: "Lines a second where nothing should be lost.") var rate = 400_000
+    @Option(help: "Counter series, and then ten times as many. (default: a fortieth of the lines, at most 100,000)")
+    var series: Int?
+
+    func sizes(seed: UInt64) -> StatsDSizes {
+        StatsDSizes(
+            lines: max(lines, 1), linesPerSecond: rate, series: series ?? max(min(lines / 40, 100_000), 1), seed: seed)
+    }
 }
 
 struct All: ParsableCommand {
@@ -52,12 +65,12 @@ struct All: ParsableCommand {
 
     @OptionGroup var machine: Machine
     @Option(help: "Spans to send, at least.") var spans = 600_000
-    @Option(help: "DogStatsD lines to send.") var lines = 4_000_000
+    @OptionGroup var statsD: StatsDOptions
     @Option(help: "Lookups of a trace by id.") var lookups = 2_000
 
     func run() throws {
         try runIngest(spans: spans, lookups: lookups, connections: machine.connections, seed: 42)
-        try runStatsD(lines: lines, rate: 20_000, seed: 42)
+        try runStatsD(statsD.sizes(seed: 42))
     }
 }
 
