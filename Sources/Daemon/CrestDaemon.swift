@@ -27,12 +27,15 @@ package final class CrestDaemon: Sendable {
     /// What `POST /-/reload` and SIGHUP do; set by the program.
     let reloading = Mutex<@Sendable () -> String?>({ "this daemon has nothing to reload" })
     private let service = Mutex<MetricsService?>(nil)
+    let metricsLog = Mutex<MetricsLog?>(nil)
+    private let tally: LineTally
 
     /// Starts everything and returns when the daemon is ready.
     package init(_ configuration: Configuration, log: Logger) throws(StartFailure) {
         self.configuration = configuration
         self.log = log
         disk = try Self.openDirectory(configuration.dataDirectory)
+        tally = configuration.durability == .memory ? LineTally() : disk.mapTally() ?? LineTally()
         do {
             server = try HTTPServer(limits: Self.limits(configuration), loopThreads: 2, poolThreads: 2)
         } catch {
@@ -43,9 +46,11 @@ package final class CrestDaemon: Sendable {
             service.withLock { $0 = metrics }
             try bindHTTP(Router(context(metrics)))
             try openStore()
+            try openMetricsLog(metrics)
             try bindStatsD(metrics)
         } catch {
             stopListeners(within: .zero)
+            closeMetricsLog()
             door.store?.close()
             throw error
         }
@@ -77,9 +82,11 @@ package final class CrestDaemon: Sendable {
         phase.set(ready: false)
         let isDrained = stopListeners(within: limit)
         if !isDrained { log.warning("requests in flight were cut") }
+        let isLogSafe = closeMetricsLog()
+        if !isLogSafe { log.error("the metrics log does not have the last seconds of the metrics") }
         let isSafe = door.store?.close() ?? true
         if !isSafe { log.error("the store could not write everything it holds in memory") }
-        return isSafe
+        return isSafe && isLogSafe
     }
 
     @discardableResult
@@ -108,6 +115,16 @@ package final class CrestDaemon: Sendable {
     }
 
     private func openStore() throws(StartFailure) {
+        let settings = storeSettings()
+        do {
+            let store = try SegmentStore.open(disk, configuration: settings)
+            ledger.spansReceived.store(store.ledgerTerms.stored, ordering: .releasing)
+            door.open(store)
+            report(store.recovery)
+        } catch { throw StartFailure(error, directory: configuration.dataDirectory) }
+    }
+
+    private func storeSettings() -> StoreConfiguration {
         var settings = StoreConfiguration(wallClock: SystemClock.now)
         settings.durability = configuration.durability
         settings.headBytes = Int(clamping: configuration.memoryLimit / 32 * 3)
@@ -120,12 +137,31 @@ package final class CrestDaemon: Sendable {
             case .error: log.error("\(text)")
             }
         }
+        return settings
+    }
+
+    /// Brings the metric state back; the store, and with it the directory's lock, must be open.
+    private func openMetricsLog(_ metrics: MetricsService) throws(StartFailure) {
         do {
-            let store = try SegmentStore.open(disk, configuration: settings)
-            ledger.spansReceived.store(store.ledgerTerms.stored, ordering: .releasing)
-            door.open(store)
-            report(store.recovery)
-        } catch { throw StartFailure(error, directory: configuration.dataDirectory) }
+            let opened = try MetricsLog.open(disk, source: metrics, tally: tally, configuration: storeSettings())
+            metricsLog.withLock { $0 = opened }
+            ledger.linesLostAtCrash.store(opened.counts.lostLines, ordering: .relaxed)
+            for problem in opened.recovery.problems { log.warning("recovery: \(problem)") }
+            if opened.recovery.groups > 0 {
+                log.info(
+                    "metrics recovered",
+                    metadata: [
+                        "series": "\(metrics.engine.seriesCounts.series)", "bytes": "\(opened.recovery.bytes)",
+                        "lost_lines": "\(opened.recovery.lostLines)",
+                    ])
+            }
+        } catch { throw StartFailure(StoreOpenError(disk: error), directory: configuration.dataDirectory) }
+    }
+
+    @discardableResult
+    private func closeMetricsLog() -> Bool {
+        service.withLock { $0 }?.finish()
+        return metricsLog.withLock { $0 }?.close() ?? true
     }
 
     private func retention(_ configuration: Configuration) -> RetentionPolicy {
@@ -157,14 +193,14 @@ package final class CrestDaemon: Sendable {
 
     private func makeMetrics() -> MetricsService {
         MetricsService(
-            ledger: ledger, now: SystemClock.now,
+            engine: MetricsEngine(tally: tally), ledger: ledger, now: SystemClock.now,
             selfMetrics: { [weak self] in self?.metrics.families ?? [] })
     }
 
     private var metrics: DaemonMetrics {
         DaemonMetrics(
-            store: door.store?.ledgerTerms, server: server, udp: udp.withLock { $0 }, streams: streams.withLock { $0 },
-            isReady: phase.isReady)
+            store: door.store?.ledgerTerms, metricsLog: metricsLog.withLock { $0 }?.counts, server: server,
+            udp: udp.withLock { $0 }, streams: streams.withLock { $0 }, isReady: phase.isReady)
     }
 
     var seriesCount: Int {

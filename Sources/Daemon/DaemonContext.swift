@@ -40,6 +40,9 @@ extension CrestDaemon {
         status.dataDirectory = configuration.dataDirectory
         status.seriesCount = seriesCount
         status.residentBytes = HostProcess.residentBytes
+        if let problem = metricsLog.withLock({ $0 })?.counts.problem {
+            status.warnings.append("the metrics log cannot be written: \(problem)")
+        }
         guard let store = door.store else { return status }
         let terms = store.ledgerTerms
         status.segmentCount = terms.segmentCount

@@ -6,6 +6,7 @@ internal import Telemetry
 /// The daemon's part of the `crest_*` metrics: the store's terms of the ledger, the listeners, the build.
 struct DaemonMetrics {
     var store: LedgerTerms?
+    var metricsLog: MetricsLogCounts?
     var server: HTTPServer
     var udp: [(name: String, listener: any DatagramListener)]
     var streams: [(name: String, listener: LineListener)]
@@ -14,6 +15,7 @@ struct DaemonMetrics {
     var families: [SelfMetricFamily] {
         var families = build + connections + datagrams + lineStreams
         if let store { families += Self.terms(store) }
+        if let metricsLog { families += Self.metricsLog(metricsLog) }
         return families
     }
 
@@ -58,6 +60,15 @@ struct DaemonMetrics {
             SelfMetricFamily(
                 name: "crest_receive_buffer_bytes", isCounter: false,
                 help: "Socket receive buffer that the kernel granted.", samples: buffers),
+        ]
+    }
+
+    private static func metricsLog(_ counts: MetricsLogCounts) -> [SelfMetricFamily] {
+        [
+            .gauge("crest_metrics_log_bytes", "Bytes of the metrics log.", Double(counts.bytes)),
+            .counter("crest_metrics_log_groups_total", "Seconds of metrics written and synced.", counts.groups),
+            .counter("crest_metrics_log_checkpoints_total", "Whole states of the metrics written.", counts.checkpoints),
+            .counter("crest_metrics_log_errors_total", "Writes of the metrics log that failed.", counts.errors),
         ]
     }
 

@@ -7,9 +7,9 @@ package import Telemetry
 package final class MetricsShard: @unchecked Sendable {
     private let core: UnsafeMutablePointer<ShardCore>
 
-    init(queue: WindowQueue, memberHash: KeyedHash, keyCapacity: Int) {
+    init(queue: WindowQueue, memberHash: KeyedHash, keyCapacity: Int, tally: LineTally) {
         core = .allocate(capacity: 1)
-        core.initialize(to: ShardCore(queue: queue, memberHash: memberHash, keyCapacity: keyCapacity))
+        core.initialize(to: ShardCore(queue: queue, memberHash: memberHash, keyCapacity: keyCapacity, tally: tally))
     }
 
     deinit {
@@ -37,6 +37,7 @@ package final class MetricsShard: @unchecked Sendable {
     package func record(_ sample: MetricSample, to series: SeriesRegistration) {
         core.pointee.reserve(series)
         core.pointee.apply(sample, to: series.id)
+        core.pointee.countLine()
     }
 
     /// Closes the open second when `nowNanoseconds` (Unix time) lies beyond it. Call at least five times a second.
@@ -88,9 +89,15 @@ struct ShardCore: ~Copyable {
     private var sets: [(series: UInt32, members: DistinctSet)] = []
     private var second: Int64 = 0
     private(set) var deferredWindows: UInt64 = 0
+    /// Lines taken, for a later process to see; and how many of them have left in windows.
+    private let lines: UnsafeMutablePointer<UInt64>
+    private var closedLines: UInt64 = 0
+    private let tally: LineTally
 
-    init(queue: WindowQueue, memberHash: KeyedHash, keyCapacity: Int) {
+    init(queue: WindowQueue, memberHash: KeyedHash, keyCapacity: Int, tally: LineTally) {
         self.queue = queue
+        self.tally = tally
+        lines = tally.makeSlot()
         keys = KeyCache(capacity: keyCapacity)
         self.memberHash = memberHash
         cells = .allocate(capacity: cellCapacity)
@@ -126,6 +133,7 @@ struct ShardCore: ~Copyable {
         if series == KeyCache.noSeries { return first.kind }
         if samples.count == 1 {
             apply(first, to: series)
+            countLine()
             return nil
         }
         return recordPacked(name: name, tags: tags, samples: samples)
@@ -149,8 +157,12 @@ struct ShardCore: ~Copyable {
             }
             apply(sample, to: series)
         }
+        countLine()
         return nil
     }
+
+    @inline(__always)
+    mutating func countLine() { lines.pointee &+= 1 }
 
     mutating func bind(
         name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind, to series: SeriesRegistration
@@ -302,8 +314,13 @@ struct ShardCore: ~Copyable {
         }
         dirtyCount = 0
         dirtyHistograms = 0
-        defer { sets = [] }
+        let total = lines.pointee
+        defer {
+            sets = []
+            closedLines = total
+        }
         return ClosedWindow(
-            second: second, scalars: scalars, histograms: histograms, classicCounts: classic, sets: sets)
+            second: second, scalars: scalars, histograms: histograms, classicCounts: classic, sets: sets,
+            lines: total &- closedLines)
     }
 }

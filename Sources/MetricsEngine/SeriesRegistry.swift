@@ -29,6 +29,8 @@ struct SeriesRegistry: ~Copyable {
     private static let sentNamesPerFamily = 16
 
     private(set) var families: [MetricFamily] = []
+    /// Of each family: its name before a suffix that settles a conflict.
+    private(set) var keyNames: [String] = []
     private(set) var series: [Series] = []
     private(set) var counts = SeriesCounts()
     private var states: [FamilyState] = []
@@ -69,7 +71,7 @@ struct SeriesRegistry: ~Copyable {
 
     private mutating func overflow(of family: UInt32) -> UInt32 {
         if let known = states[Int(family)].overflow { return known }
-        let id = add(family, Array("\(MetricNaming.overflowLabel)=\"true\"".utf8))
+        let id = add(family, Self.overflowText)
         states[Int(family)].overflow = id
         return id
     }
@@ -94,7 +96,9 @@ struct SeriesRegistry: ~Copyable {
     private mutating func noteSentName(_ name: [UInt8], of family: UInt32) {
         let index = Int(family)
         guard states[index].sentNames.count < Self.sentNamesPerFamily else { return }
-        if states[index].sentNames.insert(name).inserted { counts.nameCollisions += 1 }
+        // A family that an earlier process has seen comes without the names it was sent under.
+        let isFirst = states[index].sentNames.isEmpty
+        if states[index].sentNames.insert(name).inserted, !isFirst { counts.nameCollisions += 1 }
     }
 
     /// The family for samples whose own family would be one too many.
@@ -126,13 +130,45 @@ struct SeriesRegistry: ~Copyable {
                 attempt += 1
             } while family.reservedNames.contains(where: reservedNames.contains)
         }
-        reservedNames.formUnion(family.reservedNames)
-        families.append(family)
-        states.append(FamilyState(sentNames: [sentName]))
-        familyIDs[key] = id
-        counts.families += 1
+        adopt(family, key, FamilyState(sentNames: [sentName]))
         return id
     }
+
+    private mutating func adopt(_ family: MetricFamily, _ key: FamilyKey, _ state: FamilyState) {
+        reservedNames.formUnion(family.reservedNames)
+        familyIDs[key] = UInt32(families.count)
+        families.append(family)
+        keyNames.append(key.name)
+        states.append(state)
+        counts.families += 1
+    }
+
+    /// Takes back the next family of an earlier process.
+    /// - Returns: false when it is there already.
+    mutating func restore(_ family: MetricFamily, keyName: String) -> Bool {
+        let key = FamilyKey(name: keyName, kind: family.kind)
+        guard familyIDs[key] == nil else { return false }
+        adopt(family, key, FamilyState())
+        return true
+    }
+
+    /// Takes back the next series of an earlier process.
+    /// - Returns: false when its family is not there or it is there already.
+    mutating func restoreSeries(family: UInt64, text: [UInt8]) -> Bool {
+        guard family < UInt64(families.count) else { return false }
+        let family = UInt32(family)
+        guard find(family, text) == nil else { return false }
+        let id = add(family, text)
+        if text == Self.overflowText {
+            states[Int(family)].overflow = id
+        } else {
+            states[Int(family)].seriesCount += 1
+            counts.series += 1
+        }
+        return true
+    }
+
+    private static let overflowText = Array("\(MetricNaming.overflowLabel)=\"true\"".utf8)
 
     private func helpText(_ name: [UInt8], _ kind: MetricKind) -> String {
         let sent = String(decoding: name, as: UTF8.self)

@@ -96,6 +96,8 @@ package final class Ledger: Sendable {
     package let linesSeen = Atomic<UInt64>(0)
     package let linesApplied = Atomic<UInt64>(0)
     package let linesRejected = ReasonCounters<LineRejection>()
+    /// Lines of earlier processes that were taken and not yet in the metrics log when those were killed.
+    package let linesLostAtCrash = Atomic<UInt64>(0)
     /// Samples that found a window ring full; zero unless the engine stands still.
     package let windowsDropped = Atomic<UInt64>(0)
 

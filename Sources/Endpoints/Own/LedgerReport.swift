@@ -147,6 +147,7 @@ private struct LineAccount {
         json.number("applied", applied)
         json.key("rejected")
         LedgerReport.write(ledger.linesRejected.counts.map { ($0.reason.rawValue, $0.count) }, to: &json)
+        json.number("lostAtCrash", ledger.linesLostAtCrash.load(ordering: .relaxed))
         json.number("windowsDropped", ledger.windowsDropped.load(ordering: .relaxed))
         json.endObject()
     }
