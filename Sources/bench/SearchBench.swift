@@ -101,12 +101,12 @@ private func time(_ search: SearchCase, port: UInt16) throws -> [Double] {
     }
 }
 
-func runSearch(spans: Int, recorded: Int, lookups: Int, seed: Int) throws {
+func runSearch(spans: Int, recorded: Int, lookups: Int, seed: Int, keptFolder: String? = nil) throws {
     let recording = try Recording(spans: recorded, seed: seed)
     let repeats = max(1, (spans + recording.spanCount - 1) / max(1, recording.spanCount))
     let repeated = try RepeatedRecording(recording, repeats: repeats)
-    let folder = try temporaryFolder()
-    defer { removeFolder(folder) }
+    let folder = try keptFolder ?? temporaryFolder()
+    defer { if keptFolder == nil { removeFolder(folder) } }
     progress("storing \(recording.spanCount) spans \(repeats) times in \(folder)")
     let began = now()
     try repeated.store(in: folder)
@@ -122,7 +122,9 @@ func runSearch(spans: Int, recorded: Int, lookups: Int, seed: Int) throws {
     let port = server.ports["http"] ?? 0
     let sample = sampleTraces(recording.traces, repeats: repeats, count: lookups)
     let cold = try timeLookups(sample, count: lookups, port: port)
+    let before = server.cpuSeconds
     let warm = try timeLookups(sample, count: lookups, port: port)
+    let warmSeconds = server.cpuSeconds - before
 
     var report = Report("search")
     report.add("spans", total)
@@ -135,8 +137,11 @@ func runSearch(spans: Int, recorded: Int, lookups: Int, seed: Int) throws {
     report.add("trace_by_id_first_p99_ms", percentile(cold.milliseconds, 0.99))
     report.add("trace_by_id_p50_ms", percentile(warm.milliseconds, 0.5))
     report.add("trace_by_id_p99_ms", percentile(warm.milliseconds, 0.99))
+    report.add("trace_by_id_cpu_ms", warmSeconds * 1e3 / Double(max(1, warm.milliseconds.count)))
     for search in SearchCases(repeated).all(repeats: repeats, count: lookups) {
+        let before = server.cpuSeconds
         let times = try time(search, port: port)
+        report.add("\(search.name)_cpu_ms", (server.cpuSeconds - before) * 1e3 / Double(max(1, times.count)))
         report.add("\(search.name)_p50_ms", percentile(times, 0.5))
         report.add("\(search.name)_p99_ms", percentile(times, 0.99))
     }

@@ -60,8 +60,11 @@ struct Search: ParsableCommand {
     @Option(help: "Spans of the recording that is repeated.") var recorded = 100_000
     @Option(help: "Lookups of a trace by id, and searches of each kind but for the slow ones.") var lookups = 2_000
     @Option(help: "Seed of the shop.") var seed = 42
+    @Option(help: "A new directory to make the store in and to keep; else a temporary one.") var dataDir: String?
 
-    func run() throws { try runSearch(spans: spans, recorded: recorded, lookups: lookups, seed: seed) }
+    func run() throws {
+        try runSearch(spans: spans, recorded: recorded, lookups: lookups, seed: seed, keptFolder: dataDir)
+    }
 }
 
 struct All: ParsableCommand {

@@ -42,6 +42,6 @@ enum BloomFilter {
 
     @inline(__always)
     private static func firstWord(_ hash: UInt64, lines: Int) -> Int {
-        Int((hash >> 32) &* UInt64(lines) >> 32) * wordsPerLine
+        Int(((hash >> 32) &* UInt64(lines)) >> 32) * wordsPerLine
     }
 }
