@@ -84,7 +84,8 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "bench",
-            dependencies: ["WireFormats", "Telemetry", "CLinux", argumentParser], swiftSettings: settings),
+            dependencies: ["WireFormats", "SegmentStore", "HostIO", "Telemetry", "CLinux", argumentParser],
+            swiftSettings: settings),
         // tests
         .target(
             name: "TestKit", dependencies: ["SegmentStore", "Telemetry", "Bytes"], path: "Tests/TestKit",

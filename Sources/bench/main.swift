@@ -11,9 +11,10 @@ struct Bench: ParsableCommand {
             Examples:
               bench ingest --spans 600000       OTLP/HTTP to durable, sealed and served by id
               bench statsd --lines 4000000      DogStatsD over UDP, kernel included; memory; scrapes
+              bench search --spans 10000000     traces by id and searches over a large store
               bench all --spans 20000 --lines 100000    the small form that the tests run
             """,
-        subcommands: [Ingest.self, StatsD.self, All.self, Sink.self, Drain.self])
+        subcommands: [Ingest.self, StatsD.self, Search.self, All.self, Sink.self, Drain.self])
 }
 
 /// What all measurements share.
@@ -60,6 +61,25 @@ struct StatsDOptions: ParsableArguments {
     }
 }
 
+struct Search: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Builds a store of many spans, serves it, times traces by id and searches over HTTP.",
+        discussion: """
+            The store is made of one recording of promo-shop, repeated with trace ids, span ids, order numbers and times
+            of its own each time.
+            """)
+
+    @Option(help: "Spans to store, at least.") var spans = 10_000_000
+    @Option(help: "Spans of the recording that is repeated.") var recorded = 100_000
+    @Option(help: "Lookups of a trace by id, and searches of each kind but for the slow ones.") var lookups = 2_000
+    @Option(help: "Seed of the shop.") var seed = 42
+    @Option(help: "A new directory to make the store in and to keep; else a temporary one.") var dataDir: String?
+
+    func run() throws {
+        try runSearch(spans: spans, recorded: recorded, lookups: lookups, seed: seed, keptFolder: dataDir)
+    }
+}
+
 struct All: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Every measurement, one after another.")
 
@@ -71,6 +91,7 @@ struct All: ParsableCommand {
     func run() throws {
         try runIngest(spans: spans, lookups: lookups, connections: machine.connections, seed: 42)
         try runStatsD(statsD.sizes(seed: 42))
+        try runSearch(spans: spans, recorded: min(spans, 100_000), lookups: lookups, seed: 42)
     }
 }
 

@@ -39,11 +39,14 @@ enum OwnQueries {
         do { parameters = try SearchParameters(call.query) } catch {
             return call.badRequest(error.message, parameter: error.parameter)
         }
+        var clock = StageClock()
         do {
             let page = try call.context.engine.search(
                 [parameters.filter], order: parameters.order, limit: parameters.limit, after: parameters.after,
                 budget: call.budget)
+            clock.end("search")
             let summaries = try call.summaries(of: page.traces)
+            clock.end("summaries")
             var json = JSONWriter()
             json.beginObject()
             json.key("traces")
@@ -56,6 +59,10 @@ enum OwnQueries {
                 json.string(token.text)
             } else {
                 json.null()
+            }
+            if parameters.explains {
+                json.key("explain")
+                json.explanation(call.budget.plan.counts, stages: clock.stages, bytesRead: call.budget.bytesCharged)
             }
             json.endObject()
             return .json(json.bytes)

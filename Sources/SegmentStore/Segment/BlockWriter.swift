@@ -8,6 +8,7 @@ struct BlockWriter: ~Copyable {
     private var fileKeys: [UInt32]
     private(set) var keys: [[UInt8]] = []
     private var keyPlaces: [[UInt8]: UInt32] = [:]
+    private var values = ValueFilterBuilder()
 
     init(compressionLevel: Int32, keyCount: Int) {
         writer = ColumnWriter(compressionLevel: compressionLevel)
@@ -25,6 +26,9 @@ struct BlockWriter: ~Copyable {
         writer.output.reserveCapacity(512 << 10)
         columns = []
         for id in UInt8(1)...ColumnID.resourceDropped { writeFixed(id, block) }
+        let start = writer.output.count
+        values.words(block, keyTable: keyTable).withUnsafeBytes { writer.output.append(contentsOf: $0) }
+        close(ColumnEntry(id: ColumnID.valueFilter, byteCount: 0, checksum: 0), from: start)
         writeAttributes(block.spanAttributes, keyTable)
         writeAttributes(block.eventAttributes, keyTable)
         writeAttributes(block.linkAttributes, keyTable)
