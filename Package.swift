@@ -73,7 +73,7 @@ let package = Package(
         .target(
             name: "Daemon",
             dependencies: [
-                "Listeners", "HostIO", "Endpoints", "SegmentStore", "MetricsEngine", "QueryEngine",
+                "Listeners", "HostIO", "Endpoints", "SegmentStore", "MetricsEngine", "QueryEngine", "WireFormats",
                 "Telemetry", logging, "Yams",
             ], swiftSettings: settings),
         // 7 programs
@@ -103,7 +103,7 @@ let package = Package(
             "QueryEngineTests": ["QueryEngine"],
             "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine"],
             "ListenersTests": ["Listeners", "Endpoints"],
-            "DaemonTests": ["Daemon", logging],
+            "DaemonTests": ["Daemon", "Endpoints", "WireFormats", logging],
             "CrestClientTests": ["CrestClient", metrics, tracing],
             "TidyTests": [],
         ])

@@ -18,6 +18,8 @@ struct KeyCache: ~Copyable {
     }
 
     static let noSeries = UInt32.max
+    /// Bound to keys whose lines a rule drops; real series are numbered below it.
+    static let dropped = UInt32.max - 1
 
     private let hash = KeyedHash.random()
     private let capacity: Int

@@ -7,9 +7,10 @@ package import Telemetry
 package final class MetricsShard: @unchecked Sendable {
     private let core: UnsafeMutablePointer<ShardCore>
 
-    init(queue: WindowQueue, memberHash: KeyedHash, keyCapacity: Int) {
+    init(queue: WindowQueue, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int) {
         core = .allocate(capacity: 1)
-        core.initialize(to: ShardCore(queue: queue, memberHash: memberHash, keyCapacity: keyCapacity))
+        core.initialize(
+            to: ShardCore(queue: queue, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity))
     }
 
     deinit {
@@ -31,6 +32,11 @@ package final class MetricsShard: @unchecked Sendable {
         name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind, to series: SeriesRegistration
     ) {
         core.pointee.bind(name: name, tags: tags, kind: kind, to: series)
+    }
+
+    /// Binds key bytes whose lines a rule drops.
+    package func bindDropped(name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind) {
+        core.pointee.bindDropped(name: name, tags: tags, kind: kind)
     }
 
     /// Applies one sample to a registered series without the key cache.
@@ -57,6 +63,8 @@ package final class MetricsShard: @unchecked Sendable {
 
     /// Seconds that could not be handed over in time because the engine stood still. Nothing was lost by it.
     package var deferredWindows: UInt64 { core.pointee.deferredWindows }
+    /// Lines that were not applied because all of their keys are bound as dropped.
+    package var droppedLines: UInt64 { core.pointee.droppedLines }
     /// How often the key cache was full and forgot everything.
     package var keyCacheResets: UInt64 { core.pointee.keys.resets }
 }
@@ -70,6 +78,10 @@ struct ShardCore: ~Copyable {
         var layout: UInt8 = 0
         /// Two to this power of slots is what the series' last window needed.
         var sizeHint: UInt8 = 3
+        /// Index into `scales`; zero: values are recorded as they are.
+        var scale: UInt8 = 0
+        /// The counter that counts a histogram's observations, or ``KeyCache/noSeries``.
+        var counter = KeyCache.noSeries
     }
 
     private enum State: UInt8 { case clean, change, level, histogram, set }
@@ -77,6 +89,7 @@ struct ShardCore: ~Copyable {
     private(set) var keys: KeyCache
     private let queue: WindowQueue
     private let memberHash: KeyedHash
+    private let sketches: SketchBudget
     private let index = ExponentialIndex.shared
     private let bounds = ClassicBounds.shared
     private var cells: UnsafeMutablePointer<Cell>
@@ -87,12 +100,15 @@ struct ShardCore: ~Copyable {
     private var windows = HistogramWindowPool()
     private var sets: [(series: UInt32, members: DistinctSet)] = []
     private var second: Int64 = 0
+    private var scales = UnitScales()
     private(set) var deferredWindows: UInt64 = 0
+    private(set) var droppedLines: UInt64 = 0
 
-    init(queue: WindowQueue, memberHash: KeyedHash, keyCapacity: Int) {
+    init(queue: WindowQueue, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int) {
         self.queue = queue
         keys = KeyCache(capacity: keyCapacity)
         self.memberHash = memberHash
+        self.sketches = sketches
         cells = .allocate(capacity: cellCapacity)
         cells.initialize(repeating: Cell(), count: cellCapacity)
         dirty = .allocate(capacity: cellCapacity)
@@ -123,7 +139,10 @@ struct ShardCore: ~Copyable {
     ) -> MetricKind? {
         guard let first = samples.first else { return nil }
         let series = keys.find(name: name, tags: tags, kind: first.kind)
-        if series == KeyCache.noSeries { return first.kind }
+        if series >= KeyCache.dropped {
+            return series == KeyCache.noSeries
+                ? first.kind : recordPacked(name: name, tags: tags, samples: samples)
+        }
         if samples.count == 1 {
             apply(first, to: series)
             return nil
@@ -142,14 +161,22 @@ struct ShardCore: ~Copyable {
         }
         kind = samples[0].kind
         var series = keys.find(name: name, tags: tags, kind: kind)
+        var isDropped = true
         for sample in samples {
             if sample.kind != kind {
                 kind = sample.kind
                 series = keys.find(name: name, tags: tags, kind: kind)
             }
+            guard series < KeyCache.dropped else { continue }
             apply(sample, to: series)
+            isDropped = false
         }
+        if isDropped { droppedLines += 1 }
         return nil
+    }
+
+    mutating func bindDropped(name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind) {
+        keys.insert(name: name, tags: tags, kind: kind, series: KeyCache.dropped)
     }
 
     mutating func bind(
@@ -176,6 +203,8 @@ struct ShardCore: ~Copyable {
             cellCapacity = capacity
         }
         cells[Int(series.id)].layout = series.buckets?.rawValue ?? 0
+        cells[Int(series.id)].scale = scales.index(of: series.scale)
+        cells[Int(series.id)].counter = series.counter ?? KeyCache.noSeries
     }
 
     @inline(__always)
@@ -190,8 +219,11 @@ struct ShardCore: ~Copyable {
         case .counter: change(by: sample.value, series)
         case .gauge:
             if sample.isDelta { change(by: sample.value, series) } else { set(sample.value, series) }
-        case .timer: observe(sample.value / 1_000, weight: sample.weight, series)
-        case .histogram, .distribution: observe(sample.value, weight: sample.weight, series)
+        case .timer:
+            let seconds = scales.scaled(sample.value / 1_000, cells[Int(series)].scale)
+            observe(seconds, weight: sample.weight, series)
+        case .histogram, .distribution:
+            observe(scales.scaled(sample.value, cells[Int(series)].scale), weight: sample.weight, series)
         case .set: insert(sample.member, series)
         }
     }
@@ -244,7 +276,7 @@ struct ShardCore: ~Copyable {
         if cell.pointee.state == .clean {
             cell.pointee.payload = UInt64(sets.count)
             cell.pointee.state = .set
-            sets.append((series, DistinctSet()))
+            sets.append((series, DistinctSet(sketches)))
             touch(series)
         }
         sets[Int(cell.pointee.payload)].members.insert(memberHash.hash(member, seed: 0))
@@ -284,7 +316,7 @@ struct ShardCore: ~Copyable {
             switch cell.pointee.state {
             case .clean, .set: break
             case .change, .level:
-                let value = Double(bitPattern: cell.pointee.payload)
+                let value = scales.scaled(Double(bitPattern: cell.pointee.payload), cell.pointee.scale)
                 scalars.append(ScalarChange(value: value, series: series, isLevel: cell.pointee.state == .level))
             case .histogram:
                 guard let window = Self.window(cell.pointee.payload) else { break }
@@ -293,8 +325,13 @@ struct ShardCore: ~Copyable {
                     sum: window.pointee.sum, least: window.pointee.least, greatest: window.pointee.greatest,
                     series: series, firstWord: 0, bucketCount: 0, schema: 0, isWide: false, layout: layout)
                 histograms.append(part, buckets: window.pointee.buckets)
-                let counts = bounds.bucketCount(Int(layout))
-                classic.append(contentsOf: UnsafeBufferPointer(start: window.pointee.classic, count: counts))
+                let counts = UnsafeBufferPointer(
+                    start: window.pointee.classic, count: bounds.bucketCount(Int(layout)))
+                classic.append(contentsOf: counts)
+                if cell.pointee.counter != KeyCache.noSeries {
+                    scalars.append(
+                        ScalarChange(value: counts.reduce(0, +), series: cell.pointee.counter, isLevel: false))
+                }
                 cell.pointee.sizeHint = UInt8(truncatingIfNeeded: windows.put(window))
             }
             cell.pointee.state = .clean

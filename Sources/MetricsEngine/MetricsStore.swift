@@ -120,6 +120,7 @@ struct MetricsStore: ~Copyable {
 
     private func count(_ window: DistinctWindow) -> Double {
         guard var union = window.seconds.first?.members else { return 0 }
+        union.becomeScratch()
         for part in window.seconds.dropFirst() { union.merge(part.members) }
         return union.count
     }
