@@ -204,7 +204,7 @@ struct MappingFile {
         do throws(MappingError) {
             return try RelabelRule(
                 action, sourceLabels: sources, separator: separator, regex: regex, targetLabel: target,
-                replacement: action == .replace || action == .labelMap ? replacement : "", place: node.place)
+                replacement: replacement, place: node.place)
         } catch { throw (fields["regex"] ?? node).fault("\(error)") }
     }
 }

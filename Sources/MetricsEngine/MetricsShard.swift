@@ -42,7 +42,9 @@ package final class MetricsShard: @unchecked Sendable {
     /// Applies one sample to a registered series without the key cache.
     package func record(_ sample: MetricSample, to series: SeriesRegistration) {
         core.pointee.reserve(series)
-        core.pointee.apply(sample, to: series.id)
+        var scaled = sample
+        scaled.value *= series.scale
+        core.pointee.apply(scaled, to: series.id)
     }
 
     /// Closes the open second when `nowNanoseconds` (Unix time) lies beyond it. Call at least five times a second.
@@ -78,8 +80,6 @@ struct ShardCore: ~Copyable {
         var layout: UInt8 = 0
         /// Two to this power of slots is what the series' last window needed.
         var sizeHint: UInt8 = 3
-        /// Index into `scales`; zero: values are recorded as they are.
-        var scale: UInt8 = 0
         /// The counter that counts a histogram's observations, or ``KeyCache/noSeries``.
         var counter = KeyCache.noSeries
     }
@@ -139,14 +139,11 @@ struct ShardCore: ~Copyable {
     ) -> MetricKind? {
         guard let first = samples.first else { return nil }
         let series = keys.find(name: name, tags: tags, kind: first.kind)
-        if series >= KeyCache.dropped {
-            return series == KeyCache.noSeries
-                ? first.kind : recordPacked(name: name, tags: tags, samples: samples)
-        }
-        if samples.count == 1 {
+        if samples.count == 1, series < KeyCache.firstScaled {
             apply(first, to: series)
             return nil
         }
+        if series == KeyCache.noSeries { return first.kind }
         return recordPacked(name: name, tags: tags, samples: samples)
     }
 
@@ -168,8 +165,14 @@ struct ShardCore: ~Copyable {
                 series = keys.find(name: name, tags: tags, kind: kind)
             }
             guard series < KeyCache.dropped else { continue }
-            apply(sample, to: series)
             isDropped = false
+            if series < KeyCache.firstScaled {
+                apply(sample, to: series)
+            } else {
+                var scaled = sample
+                scaled.value = scales.scaled(sample.value, series >> KeyCache.scaleShift)
+                apply(scaled, to: series & (KeyCache.firstScaled - 1))
+            }
         }
         if isDropped { droppedLines += 1 }
         return nil
@@ -183,7 +186,8 @@ struct ShardCore: ~Copyable {
         name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind, to series: SeriesRegistration
     ) {
         reserve(series)
-        keys.insert(name: name, tags: tags, kind: kind, series: series.id)
+        let scale = scales.index(of: series.scale)
+        keys.insert(name: name, tags: tags, kind: kind, series: series.id | scale << KeyCache.scaleShift)
     }
 
     /// Makes room for a series' cell. Ids are dense, so the cells are a plain array.
@@ -203,7 +207,6 @@ struct ShardCore: ~Copyable {
             cellCapacity = capacity
         }
         cells[Int(series.id)].layout = series.buckets?.rawValue ?? 0
-        cells[Int(series.id)].scale = scales.index(of: series.scale)
         cells[Int(series.id)].counter = series.counter ?? KeyCache.noSeries
     }
 
@@ -219,11 +222,8 @@ struct ShardCore: ~Copyable {
         case .counter: change(by: sample.value, series)
         case .gauge:
             if sample.isDelta { change(by: sample.value, series) } else { set(sample.value, series) }
-        case .timer:
-            let seconds = scales.scaled(sample.value / 1_000, cells[Int(series)].scale)
-            observe(seconds, weight: sample.weight, series)
-        case .histogram, .distribution:
-            observe(scales.scaled(sample.value, cells[Int(series)].scale), weight: sample.weight, series)
+        case .timer: observe(sample.value / 1_000, weight: sample.weight, series)
+        case .histogram, .distribution: observe(sample.value, weight: sample.weight, series)
         case .set: insert(sample.member, series)
         }
     }
@@ -316,7 +316,7 @@ struct ShardCore: ~Copyable {
             switch cell.pointee.state {
             case .clean, .set: break
             case .change, .level:
-                let value = scales.scaled(Double(bitPattern: cell.pointee.payload), cell.pointee.scale)
+                let value = Double(bitPattern: cell.pointee.payload)
                 scalars.append(ScalarChange(value: value, series: series, isLevel: cell.pointee.state == .level))
             case .histogram:
                 guard let window = Self.window(cell.pointee.payload) else { break }

@@ -74,6 +74,8 @@ struct RegexTests {
                 let text = (0..<count).map { _ in "ab"[Int(random.next() % 2)] }
                 let whole = node.match(text[...]) { $0.isEmpty }
                 #expect(regex.matches(String(text)) == whole, "round \(round): \(node.pattern) on \(String(text))")
+                // Where a loop's round may be empty, engines differ in which of several matches they prefer.
+                guard !node.hasEmptyRounds else { continue }
                 var found: String?
                 for start in 0...text.count where found == nil {
                     _ = node.match(text[start...]) { rest in
@@ -122,6 +124,25 @@ private indirect enum ModelNode {
         case .either(let first, let second): "(?:\(first.pattern)|\(second.pattern))"
         case .star(let body, let isGreedy): "(?:\(body.pattern))*\(isGreedy ? "" : "?")"
         case .optional(let body): "(\(body.pattern))?"
+        }
+    }
+
+    var isNullable: Bool {
+        switch self {
+        case .letter, .any: false
+        case .sequence(let first, let second): first.isNullable && second.isNullable
+        case .either(let first, let second): first.isNullable || second.isNullable
+        case .star, .optional: true
+        }
+    }
+
+    var hasEmptyRounds: Bool {
+        switch self {
+        case .letter, .any: false
+        case .sequence(let first, let second), .either(let first, let second):
+            first.hasEmptyRounds || second.hasEmptyRounds
+        case .star(let body, _): body.isNullable || body.hasEmptyRounds
+        case .optional(let body): body.hasEmptyRounds
         }
     }
 

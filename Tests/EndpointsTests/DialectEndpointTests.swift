@@ -1,4 +1,6 @@
 import Endpoints
+import MetricsEngine
+import Synchronization
 import Telemetry
 import Testing
 import WireFormats
@@ -55,7 +57,7 @@ struct DialectEndpointTests {
         for line in [
             #"http_requests_total{job="server",route="/a"} 6"#,
             #"http_request_duration_seconds_bucket{job="server",route="/a",le="0.1"} 2"#,
-            #"http_request_duration_seconds_bucket{job="server",route="/a",le="1"} 6"#,
+            #"http_request_duration_seconds_bucket{job="server",route="/a",le="1.0"} 6"#,
             #"http_request_duration_seconds_sum{job="server",route="/a"} 1.006"#,
         ] { #expect(lines.contains(Substring(line)), "\(line)") }
         #expect(!lines.contains { $0.contains("x=") })

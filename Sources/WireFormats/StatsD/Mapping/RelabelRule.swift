@@ -34,7 +34,8 @@ package struct RelabelRule: Sendable {
         do throws(RegexError) { self.regex = try LinearRegex(regex) } catch {
             throw MappingError("regular expression '\(regex)': \(error)")
         }
-        self.replacement = try MappingTemplate(replacement, groupNames: self.regex.groupNames)
+        let isUsed = action == .replace || action == .labelMap
+        self.replacement = try MappingTemplate(isUsed ? replacement : "", groupNames: self.regex.groupNames)
         switch action {
         case .replace:
             guard let targetLabel, !targetLabel.isEmpty else { throw MappingError("replace needs a target_label") }
