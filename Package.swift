@@ -73,7 +73,7 @@ let package = Package(
         .target(
             name: "Daemon",
             dependencies: [
-                "Listeners", "HostIO", "Endpoints", "SegmentStore", "MetricsEngine", "QueryEngine",
+                "Listeners", "HostIO", "Endpoints", "SegmentStore", "MetricsEngine", "QueryEngine", "WireFormats",
                 "Telemetry", logging, "Yams",
             ], swiftSettings: settings),
         // 7 programs
@@ -104,7 +104,7 @@ let package = Package(
             "QueryEngineTests": ["QueryEngine"],
             "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine"],
             "ListenersTests": ["Listeners", "Endpoints", "CLinux"],
-            "DaemonTests": ["Daemon", logging],
+            "DaemonTests": ["Daemon", "Endpoints", "WireFormats", logging],
             "CrestClientTests": ["CrestClient", metrics, tracing],
             "TidyTests": [],
         ])

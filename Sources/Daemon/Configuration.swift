@@ -1,4 +1,6 @@
+package import Endpoints
 package import Telemetry
+package import WireFormats
 
 /// Everything about the daemon that can be set, with the defaults of a start without arguments.
 package struct Configuration: Hashable, Sendable {
@@ -34,6 +36,12 @@ package struct Configuration: Hashable, Sendable {
     package var retentionAge: UInt64?
     package var retentionSpace = Space.percent(80)
     package var allowsInsecureBind = false
+    package var statsDProfile = StatsDProfile.auto
+    package var gaugeSign = StatsDDialect.GaugeSign.auto
+    /// Paths of mapping files, or names of those that come with the program, in the order they are applied.
+    package var statsDMappings: [String] = []
+    /// What stands in them, filled in when the sources are resolved.
+    package var statsDMappingTexts: [String] = []
 
     package init() {}
 

@@ -42,7 +42,7 @@ package final class CrestDaemon: Sendable {
             throw StartFailure(.runtime, "cannot start event loops: \(error)")
         }
         do throws(StartFailure) {
-            let metrics = makeMetrics()
+            let metrics = makeMetrics(try configuration.statsDDialect())
             service.withLock { $0 = metrics }
             try bindHTTP(Router(context(metrics)))
             try openStore()
@@ -191,9 +191,9 @@ package final class CrestDaemon: Sendable {
         for problem in recovery.problems { log.warning("recovery: \(problem)") }
     }
 
-    private func makeMetrics() -> MetricsService {
+    private func makeMetrics(_ dialect: StatsDDialect) -> MetricsService {
         MetricsService(
-            engine: MetricsEngine(tally: tally), ledger: ledger, now: SystemClock.now,
+            engine: MetricsEngine(tally: tally), ledger: ledger, now: SystemClock.now, dialect: dialect,
             selfMetrics: { [weak self] in self?.metrics.families ?? [] })
     }
 

@@ -1,4 +1,6 @@
+internal import Endpoints
 internal import Telemetry
+internal import WireFormats
 
 /// One thing that can be set: by a flag, by a variable of the environment, by a key of the file, all of one name.
 package struct Setting: Sendable {
@@ -54,6 +56,15 @@ package struct Setting: Sendable {
             },
             oneOf("log-format", Configuration.LogFormat.text, \.logFormat),
             oneOf("log-level", Configuration.LogLevel.info, \.logLevel),
+            oneOf("statsd-profile", StatsDProfile.auto, \.statsDProfile),
+            oneOf("statsd-gauge-sign", StatsDDialect.GaugeSign.auto, \.gaugeSign),
+            Setting(
+                name: "statsd-mapping", defaults: [], isRepeatable: true,
+                form: "must be a mapping file or one of \(ShippedMappings.all.keys.sorted().joined(separator: ", "))",
+                apply: { configuration, texts in
+                    configuration.statsDMappings = texts
+                    return !texts.contains("")
+                }, texts: { $0.statsDMappings }),
             plain("insecure-bind", "false", "must be true or false", \.allowsInsecureBind) {
                 ["true": true, "false": false][$0]
             } text: {

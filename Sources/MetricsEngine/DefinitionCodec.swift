@@ -7,6 +7,10 @@ internal import Telemetry
 /// Source: schemas/disk/metrics-log.md, "Records".
 enum DefinitionCodec {
     private static let noLayout: UInt8 = 255
+    /// The bounds follow: a list from a mapping file has another number in every process.
+    static let ownLayout: UInt8 = 254
+    /// Layouts below this number are the same in every process.
+    static let sharedLayouts: UInt8 = 2
 
     static func encode(_ families: [MetricFamily], keyNames: [String], base: Int) -> MetricsLogRecord {
         var writer = ByteWriter()
@@ -17,9 +21,34 @@ enum DefinitionCodec {
             write(family.name, to: &writer)
             writer.write(family.kind.rawValue)
             write(family.help, to: &writer)
-            writer.write(family.buckets?.rawValue ?? noLayout)
+            write(family.buckets, to: &writer)
         }
         return MetricsLogRecord(kind: .families, body: writer.bytes)
+    }
+
+    private static func write(_ buckets: ClassicBuckets?, to writer: inout ByteWriter) {
+        guard let buckets else { return writer.write(noLayout) }
+        if buckets == .durations || buckets == .wide { return writer.write(buckets.rawValue) }
+        writer.write(ownLayout)
+        let bounds = buckets.bounds
+        writer.writeVarint(UInt64(bounds.count))
+        for bound in bounds { writer.write(bound.bitPattern) }
+    }
+
+    private static func readBuckets(_ reader: inout RecordReader) throws(RecordFault) -> ClassicBuckets? {
+        let layout = try reader.byte()
+        switch layout {
+        case noLayout: return nil
+        case ClassicBuckets.durations.rawValue: return .durations
+        case ClassicBuckets.wide.rawValue: return .wide
+        case ownLayout:
+            var bounds: [Double] = []
+            for _ in 0..<(try reader.count()) { bounds.append(try reader.double()) }
+            let ascends = zip(bounds, bounds.dropFirst()).allSatisfy { $0 < $1 } && bounds.allSatisfy(\.isFinite)
+            guard ascends, let buckets = ClassicBuckets.of(bounds) else { throw .malformed }
+            return buckets
+        default: throw .malformed
+        }
     }
 
     private static func write(_ text: String, to writer: inout ByteWriter) {
@@ -58,11 +87,8 @@ enum DefinitionCodec {
             let name = try reader.string()
             guard let kind = MetricFamilyKind(rawValue: try reader.byte()) else { throw .malformed }
             let help = try reader.string()
-            let layout = try reader.byte()
-            let buckets = ClassicBuckets(rawValue: layout)
-            guard (kind == .histogram) == (buckets != nil), buckets != nil || layout == noLayout else {
-                throw .malformed
-            }
+            let buckets = try readBuckets(&reader)
+            guard (kind == .histogram) == (buckets != nil) else { throw .malformed }
             families.append((keyName, MetricFamily(name: name, kind: kind, help: help, buckets: buckets)))
         }
         guard reader.isAtEnd else { throw .malformed }

@@ -42,6 +42,15 @@ package struct SeriesRegistration: Hashable, Sendable {
     /// Dense: series are numbered from zero in the order they came.
     package let id: UInt32
     package let buckets: ClassicBuckets?
+    /// Values are multiplied by this before they are recorded.
+    package var scale = 1.0
+    /// The counter that counts this histogram's observations, second by second.
+    package var counter: UInt32?
+
+    package init(id: UInt32, buckets: ClassicBuckets?) {
+        self.id = id
+        self.buckets = buckets
+    }
 }
 
 /// The limits of a registry and what it has counted.

@@ -16,13 +16,15 @@ package final class MetricsEngine: Sendable {
     private let tally: LineTally
     private let queues = Mutex<[WindowQueue]>([])
     private let memberHash = KeyedHash.random()
+    private let sketches: SketchBudget
 
     package init(
         limits: SeriesLimits = SeriesLimits(
             series: Limits.series, seriesPerFamily: Limits.seriesPerFamily, families: 20_000),
-        tally: LineTally = LineTally()
+        tally: LineTally = LineTally(), distinctSketches: Int = Limits.distinctSketches
     ) {
         self.tally = tally
+        sketches = SketchBudget(limit: distinctSketches)
         registry = Mutex(SeriesRegistry(limits: limits))
     }
 
@@ -31,15 +33,30 @@ package final class MetricsEngine: Sendable {
     package func makeShard(keyCapacity: Int = 1 << 20) -> MetricsShard {
         let queue = WindowQueue()
         queues.withLock { $0.append(queue) }
-        return MetricsShard(queue: queue, memberHash: memberHash, keyCapacity: keyCapacity, tally: tally)
+        return MetricsShard(
+            queue: queue, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity, tally: tally)
     }
+
+    /// HyperLogLog sketches alive, and members that sets did not take because there were too many of them.
+    package var distinctSketches: Int { sketches.alive }
+    package var untakenMembers: UInt64 { sketches.untakenMembers }
 
     /// The series of an identity as sent, made on first sight; the overflow series of its family beyond the limits.
     /// - Parameters:
     ///   - name: valid UTF-8, as sent.
     ///   - labels: as sent; sanitised, sorted and made unique here.
     package func register(name: [UInt8], labels: [MetricLabel], kind: MetricKind) -> SeriesRegistration {
-        registry.withLock { $0.register(name: name, labels: labels, kind: kind) }
+        register(MetricIdentity(name: name, labels: labels, kind: kind))
+    }
+
+    /// The series of an identity as rules have left it, and the counter that a rule puts beside it.
+    package func register(_ identity: MetricIdentity) -> SeriesRegistration {
+        registry.withLock { $0.register(identity) }
+    }
+
+    /// What ``register(_:)`` would do, without doing it.
+    package func preview(_ identity: MetricIdentity) -> SeriesPreview {
+        registry.withLock { $0.preview(identity) }
     }
 
     package var seriesCounts: SeriesCounts { registry.withLock { $0.counts } }

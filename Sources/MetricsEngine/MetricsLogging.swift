@@ -125,7 +125,7 @@ extension MetricsEngine: MetricsLogSource {
             return true
         case .second, .state:
             return store.withLock { store in
-                guard let window = WindowCodec.decode(record.body, seriesCount: store.seriesCount) else { return false }
+                guard let window = WindowCodec.decode(record.body, for: store) else { return false }
                 store.merge(window, isState: record.kind == .state)
                 return true
             }

@@ -44,6 +44,9 @@ struct MetricsStore: ~Copyable {
     var familyCount: Int { families.count }
     var seriesCount: Int { series.count }
 
+    /// The bucket layout of a known series' family; nil when it is no histogram.
+    func layout(of id: UInt32) -> UInt8? { families[Int(series[Int(id)].family)].buckets?.rawValue }
+
     /// Learns of the families and series that were registered since the last call.
     mutating func adopt(_ news: SeriesNews) {
         families.append(contentsOf: news.families)
@@ -136,6 +139,7 @@ struct MetricsStore: ~Copyable {
 
     private func count(_ window: DistinctWindow) -> Double {
         guard var union = window.seconds.first?.members else { return 0 }
+        union.becomeScratch()
         for part in window.seconds.dropFirst() { union.merge(part.members) }
         return union.count
     }

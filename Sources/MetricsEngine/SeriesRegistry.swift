@@ -22,6 +22,22 @@ struct SeriesRegistry: ~Copyable {
     private struct FamilyKey: Hashable {
         var name: String
         var kind: MetricFamilyKind
+
+        init(name: String, kind: MetricFamilyKind) {
+            self.name = name
+            self.kind = kind
+        }
+
+        init(_ identity: MetricIdentity) {
+            switch identity.kind {
+            case .counter: kind = .counter
+            case .gauge: kind = .gauge
+            case .timer, .histogram, .distribution: kind = .histogram
+            case .set: kind = .distinct
+            }
+            name = MetricNaming.familyName(
+                of: identity.name, kind: identity.kind, isExact: identity.isExactName)
+        }
     }
 
     private static let chunkBytes = 256 << 10
@@ -49,10 +65,18 @@ struct SeriesRegistry: ~Copyable {
         table = Array(repeating: Self.free, count: 1_024)
     }
 
-    /// The series of an identity as sent, made on first sight.
-    mutating func register(name: [UInt8], labels: [MetricLabel], kind: MetricKind) -> SeriesRegistration {
-        let family = familyID(of: name, kind: kind)
-        let (text, duplicates) = MetricNaming.labelText(labels)
+    /// The series of an identity, made on first sight, and the counter that goes with it.
+    mutating func register(_ identity: MetricIdentity) -> SeriesRegistration {
+        var registration = registerOne(identity)
+        registration.scale = identity.scale
+        if let counter = identity.countingCounter { registration.counter = registerOne(counter).id }
+        return registration
+    }
+
+    private mutating func registerOne(_ identity: MetricIdentity) -> SeriesRegistration {
+        let family = familyID(of: identity)
+        let (text, duplicates) = MetricNaming.labelText(
+            identity.labels, own: identity.ownKeys, isHistogram: families[Int(family)].kind == .histogram)
         counts.duplicateLabels += UInt64(duplicates)
         if let known = find(family, text) { return registration(known) }
         let isFull = counts.series >= UInt64(limits.series)
@@ -76,21 +100,49 @@ struct SeriesRegistry: ~Copyable {
         return id
     }
 
-    private mutating func familyID(of name: [UInt8], kind: MetricKind) -> UInt32 {
-        let familyKind: MetricFamilyKind
-        switch kind {
-        case .counter: familyKind = .counter
-        case .gauge: familyKind = .gauge
-        case .timer, .histogram, .distribution: familyKind = .histogram
-        case .set: familyKind = .distinct
-        }
-        let key = FamilyKey(name: MetricNaming.familyName(of: name, kind: kind), kind: familyKind)
+    /// What ``register(_:)`` would find or make, without making it.
+    func preview(_ identity: MetricIdentity) -> SeriesPreview {
+        let key = FamilyKey(identity)
+        let known = familyIDs[key]
+        var family = known.map { families[Int($0)] } ?? newFamily(key, identity)
+        if known == nil { resolveConflict(of: &family, key) }
+        let (text, duplicates) = MetricNaming.labelText(
+            identity.labels, own: identity.ownKeys, isHistogram: family.kind == .histogram)
+        var preview = SeriesPreview(
+            family: family, labels: text.withUnsafeBytes { MetricNaming.labels(of: $0) }, repeatedLabels: duplicates)
+        preview.isKnown = known.map { find($0, text) != nil } ?? false
+        let isFamilyFull = known.map { states[Int($0)].seriesCount >= limits.seriesPerFamily } ?? false
+        preview.isOverflow =
+            !preview.isKnown
+            && (isFamilyFull || counts.series >= UInt64(limits.series)
+                || known == nil && families.count >= limits.families)
+        return preview
+    }
+
+    private mutating func familyID(of identity: MetricIdentity) -> UInt32 {
+        let key = FamilyKey(identity)
         if let known = familyIDs[key] {
-            noteSentName(name, of: known)
+            noteSentName(identity.sentName, of: known)
             return known
         }
-        if families.count >= limits.families { return overflowFamily(familyKind, kind) }
-        return addFamily(key, help: helpText(name, kind), sentName: name)
+        if families.count >= limits.families { return overflowFamily(key.kind, identity.kind) }
+        return addFamily(key, newFamily(key, identity), sentName: identity.sentName)
+    }
+
+    private func newFamily(_ key: FamilyKey, _ identity: MetricIdentity) -> MetricFamily {
+        let standard: ClassicBuckets = key.name.hasSuffix("_seconds") || identity.kind == .timer ? .durations : .wide
+        return MetricFamily(
+            name: key.name, kind: key.kind, help: identity.help ?? helpText(identity.sentName, identity.kind),
+            buckets: key.kind == .histogram ? identity.buckets.flatMap(ClassicBuckets.of) ?? standard : nil)
+    }
+
+    private func resolveConflict(of family: inout MetricFamily, _ key: FamilyKey) {
+        var attempt = 1
+        while family.reservedNames.contains(where: reservedNames.contains) {
+            let tail = attempt == 1 ? key.kind.conflictSuffix : key.kind.conflictSuffix + "_\(attempt)"
+            family.name = key.name + tail
+            attempt += 1
+        }
     }
 
     private mutating func noteSentName(_ name: [UInt8], of family: UInt32) {
@@ -113,23 +165,16 @@ struct SeriesRegistry: ~Copyable {
             }
         let key = FamilyKey(name: name, kind: familyKind)
         if let known = familyIDs[key] { return known }
-        return addFamily(key, help: "Samples of families beyond the limit of families", sentName: [])
+        var identity = MetricIdentity(name: Array(name.utf8), labels: [], kind: kind)
+        identity.help = "Samples of families beyond the limit of families"
+        return addFamily(key, newFamily(key, identity), sentName: [])
     }
 
-    private mutating func addFamily(_ key: FamilyKey, help: String, sentName: [UInt8]) -> UInt32 {
+    private mutating func addFamily(_ key: FamilyKey, _ wanted: MetricFamily, sentName: [UInt8]) -> UInt32 {
         let id = UInt32(families.count)
-        let buckets: ClassicBuckets? =
-            key.kind == .histogram ? (key.name.hasSuffix("_seconds") ? .durations : .wide) : nil
-        var family = MetricFamily(name: key.name, kind: key.kind, help: help, buckets: buckets)
-        if family.reservedNames.contains(where: reservedNames.contains) {
-            counts.typeConflicts += 1
-            var attempt = 1
-            repeat {
-                let tail = attempt == 1 ? key.kind.conflictSuffix : key.kind.conflictSuffix + "_\(attempt)"
-                family.name = key.name + tail
-                attempt += 1
-            } while family.reservedNames.contains(where: reservedNames.contains)
-        }
+        var family = wanted
+        resolveConflict(of: &family, key)
+        if family.name != key.name { counts.typeConflicts += 1 }
         adopt(family, key, FamilyState(sentNames: [sentName]))
         return id
     }

@@ -60,7 +60,7 @@ enum WindowCodec {
             let part = histograms.parts[index]
             writer.writeVarint(UInt64(part.series - last))
             last = part.series
-            writer.write(part.layout)
+            writer.write(part.layout < DefinitionCodec.sharedLayouts ? part.layout : DefinitionCodec.ownLayout)
             writer.writeVarint(zigzagEncoded(Int64(part.schema)))
             for value in [part.sum, part.least, part.greatest] { writer.write(value.bitPattern) }
             let count = ClassicBounds.shared.bucketCount(Int(part.layout))
@@ -107,17 +107,19 @@ enum WindowCodec {
 
     // MARK: Reading
 
-    /// The window of a record; nil when it breaks the format or names a series beyond `seriesCount`.
-    static func decode(_ bytes: [UInt8], seriesCount: Int) -> ClosedWindow? {
-        do { return try decodeOrThrow(bytes, seriesCount) } catch { return nil }
+    /// The window of a record; nil when it breaks the format or names a series that `store` does not know.
+    static func decode(_ bytes: [UInt8], for store: borrowing MetricsStore) -> ClosedWindow? {
+        do { return try decodeOrThrow(bytes, store) } catch { return nil }
     }
 
-    private static func decodeOrThrow(_ bytes: [UInt8], _ seriesCount: Int) throws(RecordFault) -> ClosedWindow {
-        var reader = RecordReader(ByteReader(bytes.span.bytes), seriesCount: seriesCount)
+    private static func decodeOrThrow(
+        _ bytes: [UInt8], _ store: borrowing MetricsStore
+    ) throws(RecordFault) -> ClosedWindow {
+        var reader = RecordReader(ByteReader(bytes.span.bytes), seriesCount: store.seriesCount)
         let second = try reader.signed()
         let scalars = try readScalars(&reader)
         var classic: [Double] = []
-        let histograms = try readHistograms(&reader, &classic)
+        let histograms = try readHistograms(&reader, store, &classic)
         var sets: [(series: UInt32, members: DistinctSet)] = []
         var last: UInt64 = 0
         for _ in 0..<(try reader.count()) { sets.append((try reader.series(&last), DistinctSet())) }
@@ -141,15 +143,16 @@ enum WindowCodec {
     }
 
     private static func readHistograms(
-        _ reader: inout RecordReader, _ classic: inout [Double]
+        _ reader: inout RecordReader, _ store: borrowing MetricsStore, _ classic: inout [Double]
     ) throws(RecordFault) -> HistogramSecond {
         var histograms = HistogramSecond()
         var last: UInt64 = 0
         for _ in 0..<(try reader.count()) {
             let series = try reader.series(&last)
-            let layout = try reader.byte()
+            let written = try reader.byte()
             let schema = try reader.signed()
-            guard ClassicBuckets(rawValue: layout) != nil, schemas.contains(schema) else {
+            let layout = written == DefinitionCodec.ownLayout ? store.layout(of: series) : written
+            guard let layout, ClassicBuckets(rawValue: layout) != nil, schemas.contains(schema) else {
                 throw .malformed
             }
             let part = HistogramSecond.Part(

@@ -39,6 +39,8 @@ package enum LineRejection: String, CaseIterable, Sendable {
     case badUTF8 = "bad_utf8"
     case lineTooLong = "line_too_long"
     case tooManyTags = "too_many_tags"
+    /// A rule of the operator says that such lines are dropped.
+    case droppedByRule = "dropped_by_rule"
     case unsupported
 }
 

@@ -28,6 +28,15 @@ package enum Limits {
     package static let lineBytes = 8_192
     /// Tags of one line; more: rejected, reason `too_many_tags`.
     package static let tagsPerLine = 64
+    /// Classic buckets that a mapping rule may ask for, without `+Inf`; more: the file is refused.
+    package static let bucketsPerHistogram = 23
+    /// Rules of all mapping files together; more: the file is refused.
+    package static let mappingRules = 10_000
+    /// HyperLogLog sketches alive at once, 16 KiB each; beyond: a set stays exact up to its 256th member, and members
+    /// that it could not take are counted.
+    package static let distinctSketches = 4_096
+    /// Bytes kept of the last line rejected for each reason; the rest is cut.
+    package static let rejectExampleBytes = 256
 
     // Store
     /// Bytes and requests of one WAL group; a larger request gets a group of its own.

@@ -37,6 +37,11 @@ struct Crestd: ParsableCommand {
     @Option(help: "How much is kept: 100GB, or a share of the disk. (default: 80%)") var retentionBytes: String?
     @Option(help: "text or json, for the log and the ready line. (default: text)") var logFormat: String?
     @Option(help: "debug, info, warning or error. (default: info)") var logLevel: String?
+    @Option(help: "Whose marks on StatsD lines are undone: auto, micrometer, plain. (default: auto)")
+    var statsdProfile: String?
+    @Option(help: "What g:-5|g means: auto, delta, absolute. (default: auto)") var statsdGaugeSign: String?
+    @Option(help: "A mapping file, or spring-http; may be repeated. A change needs a restart.")
+    var statsdMapping: [String] = []
     @Flag(help: "Allow addresses that other machines reach, without TLS or tokens.") var insecureBind = false
 
     var program: DaemonProgram {
@@ -45,9 +50,10 @@ struct Crestd: ParsableCommand {
             "jaeger-udp": jaegerUdp, "statsd-workers": statsdWorkers, "crest-udp": crestUdp, "data-dir": dataDir,
             "durability": durability, "memory-limit": memoryLimit, "retention-age": retentionAge,
             "retention-bytes": retentionBytes, "log-format": logFormat, "log-level": logLevel,
-            "insecure-bind": insecureBind ? "true" : nil,
+            "insecure-bind": insecureBind ? "true" : nil, "statsd-profile": statsdProfile,
+            "statsd-gauge-sign": statsdGaugeSign,
         ]
-        var flags = ["statsd": statsd].filter { !$0.value.isEmpty }
+        var flags = ["statsd": statsd, "statsd-mapping": statsdMapping].filter { !$0.value.isEmpty }
         for (name, value) in single { if let value { flags[name] = [value] } }
         return DaemonProgram(
             flags: flags, configPath: config,

@@ -9,27 +9,34 @@ package final class MetricsService: Sendable {
     let counters = LineCounters()
     let now: @Sendable () -> UInt64
     let selfMetrics: @Sendable () -> [SelfMetricFamily]
+    let dialect: StatsDDialect
+    let examples: RejectExamples
     private let bodyReceiver: StatsDReceiver
     private let bodyLock = Mutex(())
 
     /// - Parameters:
     ///   - now: Unix time in nanoseconds.
+    ///   - dialect: how lines are read, by every receiver.
     ///   - selfMetrics: more of Crest's own families, asked for on each scrape; one that has the name of a built-in
     ///     family takes its place.
     package init(
         engine: MetricsEngine = MetricsEngine(), ledger: Ledger, now: @escaping @Sendable () -> UInt64,
+        dialect: StatsDDialect = StatsDDialect(),
         selfMetrics: @escaping @Sendable () -> [SelfMetricFamily] = { [] }
     ) {
         self.engine = engine
         self.ledger = ledger
         self.now = now
         self.selfMetrics = selfMetrics
-        bodyReceiver = StatsDReceiver(engine: engine, ledger: ledger, counters: counters)
+        self.dialect = dialect
+        examples = RejectExamples(now: now)
+        bodyReceiver = StatsDReceiver(
+            engine: engine, ledger: ledger, counters: counters, dialect: dialect, examples: examples)
     }
 
     /// A receiver for one more receive thread.
-    package func makeReceiver(signPolicy: GaugeSignPolicyOption = .auto) -> StatsDReceiver {
-        StatsDReceiver(engine: engine, ledger: ledger, counters: counters, signPolicy: signPolicy)
+    package func makeReceiver() -> StatsDReceiver {
+        StatsDReceiver(engine: engine, ledger: ledger, counters: counters, dialect: dialect, examples: examples)
     }
 
     /// Takes closed seconds over from the receivers. Call once a second; scrapes and queries do it themselves.
@@ -61,7 +68,8 @@ package final class MetricsService: Sendable {
     package var handlers: MetricsHandlers {
         MetricsHandlers(
             statsD: { [self] in postStatsD($0) }, scrape: { [self] in scrape($0) },
-            series: { [self] in listSeries($0) })
+            series: { [self] in listSeries($0) }, rejects: { [self] in listRejects($0) },
+            explain: { [self] in explain($0) })
     }
 }
 

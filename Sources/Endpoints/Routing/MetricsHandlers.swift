@@ -6,16 +6,24 @@ package struct MetricsHandlers: Sendable {
     package var scrape: @Sendable (Request) -> Response
     /// `GET /api/crest/v1/series`.
     package var series: @Sendable (Request) -> Response
+    /// `GET /api/crest/v1/rejects`.
+    package var rejects: @Sendable (Request) -> Response
+    /// `GET` and `POST /api/crest/v1/explain`.
+    package var explain: @Sendable (Request) -> Response
 
     /// Those left out answer 404, saying that this daemon takes no metrics.
     package init(
         statsD: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         scrape: @escaping @Sendable (Request) -> Response = { _ in unavailable },
-        series: @escaping @Sendable (Request) -> Response = { _ in unavailable }
+        series: @escaping @Sendable (Request) -> Response = { _ in unavailable },
+        rejects: @escaping @Sendable (Request) -> Response = { _ in unavailable },
+        explain: @escaping @Sendable (Request) -> Response = { _ in unavailable }
     ) {
         self.statsD = statsD
         self.scrape = scrape
         self.series = series
+        self.rejects = rejects
+        self.explain = explain
     }
 
     package static let unavailable = Response.text("metrics are off in this daemon\n", status: 404)

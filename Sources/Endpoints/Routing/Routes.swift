@@ -67,6 +67,9 @@ enum Routes {
             Route("GET", root + "status", .own, work: .pool, .now(StatusReport.get)),
             Route("GET", root + "durable", .own, .now(OwnQueries.durable)),
             Route("GET", root + "series", .own, work: .pool, .now { $0.context.metrics.series($0.request) }),
+            Route("GET", root + "rejects", .own, .now { $0.context.metrics.rejects($0.request) }),
+            Route("GET", root + "explain", .own, work: .pool, .now { $0.context.metrics.explain($0.request) }),
+            Route("POST", root + "explain", .own, work: .pool, .now(MetricsRouting.explain)),
         ]
     }()
 
@@ -81,15 +84,19 @@ enum Routes {
 
 /// The way to the metrics side.
 enum MetricsRouting {
-    /// `POST /api/v1/statsd`: inflated here, so that the cap and the answers are the same everywhere.
-    static func statsD(_ call: Call) -> Response {
+    static func statsD(_ call: Call) -> Response { inflating(call, call.context.metrics.statsD) }
+
+    static func explain(_ call: Call) -> Response { inflating(call, call.context.metrics.explain) }
+
+    /// Bodies are inflated here, so that the cap and the answers are the same everywhere.
+    private static func inflating(_ call: Call, _ handle: (Request) -> Response) -> Response {
         switch call.plainBody() {
         case .failure(let refused): return refused.response
         case .success(let plain):
             var request = call.request
             request.body = plain
             request.headers.removeAll { $0.name == "content-encoding" }
-            return call.context.metrics.statsD(request)
+            return handle(request)
         }
     }
 }

@@ -16,6 +16,7 @@ struct CrestCommand: AsyncParsableCommand {
               crest trace 0af7651916cd43dd8448eb211c80319c --attributes
               crest delete 0af7651916cd43dd8448eb211c80319c
               crest metrics get order_process_time_seconds --quantile 0.99
+              crest explain 'order.count:1|c|#region:eu'
               crest ledger
 
             EXIT CODES:
@@ -25,7 +26,7 @@ struct CrestCommand: AsyncParsableCommand {
         version: "crest \(Version.text)",
         subcommands: [
             TraceCommand.self, DeleteCommand.self, SearchCommand.self, ServicesCommand.self, OperationsCommand.self,
-            MetricsCommand.self, LedgerCommand.self, StatusCommand.self, SendCommand.self,
+            MetricsCommand.self, ExplainCommand.self, LedgerCommand.self, StatusCommand.self, SendCommand.self,
         ])
 }
 
