@@ -108,6 +108,7 @@ package final class CrestDaemon: Sendable {
         settings.headBytes = Int(clamping: configuration.memoryLimit / 32 * 3)
         settings.commitQueueBytes = Int(clamping: configuration.memoryLimit / 8)
         settings.retention = RetentionPolicy(age: configuration.retentionAge, bytes: retentionBytes())
+        settings.snapshotAge = configuration.snapshotAge
         settings.log = { [log] level, text in
             switch level {
             case .info: log.info("\(text)")

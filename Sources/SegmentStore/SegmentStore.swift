@@ -13,8 +13,8 @@ package import Telemetry
 /// acknowledged span once. Nothing damaged is deleted: see `Recovery`.
 ///
 /// Threads: the committer and the sealer are shells that call `commitStep`, `idleStep` and `sealStep`; tests call these
-/// themselves. Locks, outer first: `commits`, then `upkeep`, then `shared`, then a head's own. `shared` is held for
-/// microseconds; the other two over disk calls, by their own thread only.
+/// themselves. Locks, outer first: `snapshotTurn`, `commits`, `upkeep`, `shared`, then a head's own. `shared` is held for
+/// microseconds; the others over disk calls, by their own thread and by a snapshot.
 ///
 /// Source: schemas/disk/README.md.
 package final class SegmentStore: Sendable {
@@ -25,6 +25,7 @@ package final class SegmentStore: Sendable {
     let upkeep: Mutex<UpkeepState>
     let shared: Mutex<SharedState>
     let catalog = SegmentCatalogCache()
+    let snapshotTurn = Mutex(SnapshotTurn())
     let commitSignal = Signal()
     let sealSignal = Signal()
     /// The highest sequence whose sync has returned.

@@ -32,6 +32,7 @@ struct Crestd: ParsableCommand {
     @Option(help: "What buffers and caches may use together. (default: 512MiB)") var memoryLimit: String?
     @Option(help: "How long spans are kept: 7d, 12h, forever. (default: 7d)") var retentionAge: String?
     @Option(help: "How much is kept: 100GB, or a share of the disk. (default: 80%)") var retentionBytes: String?
+    @Option(help: "How long snapshots are kept: 30d, forever. (default: 30d)") var snapshotAge: String?
     @Option(help: "text or json, for the log and the ready line. (default: text)") var logFormat: String?
     @Option(help: "debug, info, warning or error. (default: info)") var logLevel: String?
     @Flag(help: "Allow addresses that other machines reach, without TLS or tokens.") var insecureBind = false
@@ -41,7 +42,7 @@ struct Crestd: ParsableCommand {
             "http": http, "otlp-http": otlpHttp, "otlp-grpc": otlpGrpc, "zipkin": zipkin, "jaeger-http": jaegerHttp,
             "jaeger-udp": jaegerUdp, "crest-udp": crestUdp, "data-dir": dataDir, "durability": durability,
             "memory-limit": memoryLimit, "retention-age": retentionAge, "retention-bytes": retentionBytes,
-            "log-format": logFormat, "log-level": logLevel, "insecure-bind": insecureBind ? "true" : nil,
+            "snapshot-age": snapshotAge, "log-format": logFormat, "log-level": logLevel, "insecure-bind": insecureBind ? "true" : nil,
         ]
         var flags = ["statsd": statsd].filter { !$0.value.isEmpty }
         for (name, value) in single { if let value { flags[name] = [value] } }
