@@ -1,4 +1,5 @@
 internal import Endpoints
+internal import Logging
 internal import SegmentStore
 
 /// The store's snapshots as the endpoints tell them.

@@ -42,7 +42,8 @@ struct Crestd: ParsableCommand {
             "http": http, "otlp-http": otlpHttp, "otlp-grpc": otlpGrpc, "zipkin": zipkin, "jaeger-http": jaegerHttp,
             "jaeger-udp": jaegerUdp, "crest-udp": crestUdp, "data-dir": dataDir, "durability": durability,
             "memory-limit": memoryLimit, "retention-age": retentionAge, "retention-bytes": retentionBytes,
-            "snapshot-age": snapshotAge, "log-format": logFormat, "log-level": logLevel, "insecure-bind": insecureBind ? "true" : nil,
+            "snapshot-age": snapshotAge, "log-format": logFormat, "log-level": logLevel,
+            "insecure-bind": insecureBind ? "true" : nil,
         ]
         var flags = ["statsd": statsd].filter { !$0.value.isEmpty }
         for (name, value) in single { if let value { flags[name] = [value] } }

@@ -24,7 +24,7 @@ struct CrestCommand: AsyncParsableCommand {
         version: "crest \(Version.text)",
         subcommands: [
             TraceCommand.self, SearchCommand.self, ServicesCommand.self, OperationsCommand.self,
-            MetricsCommand.self, LedgerCommand.self, StatusCommand.self, SendCommand.self,
+            MetricsCommand.self, LedgerCommand.self, StatusCommand.self, SendCommand.self, StoreCommand.self,
         ])
 }
 
