@@ -78,7 +78,9 @@ let package = Package(
             ], swiftSettings: settings),
         // 7 programs
         .executableTarget(name: "crestd", dependencies: ["Daemon", argumentParser], swiftSettings: settings),
-        .executableTarget(name: "crest", dependencies: [httpClient, argumentParser] + nio, swiftSettings: settings),
+        .executableTarget(
+            name: "crest", dependencies: ["SegmentStore", "HostIO", "Telemetry", httpClient, argumentParser] + nio,
+            swiftSettings: settings),
         .executableTarget(
             name: "promo-shop", dependencies: ["CrestClient", argumentParser, metrics, tracing],
             swiftSettings: settings),

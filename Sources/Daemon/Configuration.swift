@@ -35,6 +35,8 @@ package struct Configuration: Hashable, Sendable {
     /// Nanoseconds from arrival; nil: for ever.
     package var retentionAge: UInt64?
     package var retentionSpace = Space.percent(80)
+    /// Nanoseconds after which a snapshot is removed; nil: never.
+    package var snapshotAge: UInt64?
     package var allowsInsecureBind = false
     package var statsDProfile = StatsDProfile.auto
     package var gaugeSign = StatsDDialect.GaugeSign.auto

@@ -130,6 +130,7 @@ package final class CrestDaemon: Sendable {
         settings.headBytes = Int(clamping: configuration.memoryLimit / 32 * 3)
         settings.commitQueueBytes = Int(clamping: configuration.memoryLimit / 8)
         settings.retention = retention(configuration)
+        settings.snapshotAge = configuration.snapshotAge
         settings.log = { [log] level, text in
             switch level {
             case .info: log.info("\(text)")

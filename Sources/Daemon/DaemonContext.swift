@@ -22,6 +22,8 @@ extension CrestDaemon {
         questions.durableSequence = { door.store?.ledgerTerms.durableSequence ?? 0 }
         questions.delete = { door.delete($0) }
         questions.store = { door.store.map { StoreCounts($0.ledgerTerms) } ?? StoreCounts() }
+        questions.makeSnapshot = { [weak self] in self?.makeSnapshot() ?? .failure(SnapshotRefusal("stopping")) }
+        questions.snapshots = { [weak self] in self?.snapshots ?? [] }
         questions.status = { [weak self] in self?.status ?? DaemonStatus() }
         questions.reload = { [weak self] in self?.reloading.withLock { $0 }() ?? "stopping" }
         return EndpointContext(

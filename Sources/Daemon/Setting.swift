@@ -54,6 +54,12 @@ package struct Setting: Sendable {
             } text: {
                 $0.description
             },
+            plain("snapshot-age", "30d", "must be a duration such as 30d, or forever", \.snapshotAge) { text in
+                if text == "forever" { return .some(nil) }
+                return SettingText.nanoseconds(text).flatMap { $0 > 0 ? .some($0) : nil }
+            } text: {
+                $0.map { SettingText.text(nanoseconds: $0) } ?? "forever"
+            },
             oneOf("log-format", Configuration.LogFormat.text, \.logFormat),
             oneOf("log-level", Configuration.LogLevel.info, \.logLevel),
             oneOf("statsd-profile", StatsDProfile.auto, \.statsDProfile),

@@ -158,7 +158,7 @@ extension SegmentStore {
     /// Removes segments that are too old or too many, oldest arrival first. Call it every few seconds.
     /// - Parameter now: wall time, unix nanoseconds; see ``RetentionClock``.
     package func applyRetention(now: UInt64) {
-        upkeep.withLock { state in
+        let trusted = upkeep.withLock { state in
             let trusted = state.clock.observe(now)
             let (segments, wal, retention) = shared.withLock { shared in
                 (shared.segments.map(\.entry), shared.walFiles.reduce(0) { $0 &+ $1.byteCount }, shared.retention)
@@ -168,7 +168,9 @@ extension SegmentStore {
                 retention.expired(
                     among: segments, otherBytes: wal, trusted: trusted, byteLimit: limit))
             if !victims.isEmpty { remove(victims, &state) }
+            return trusted
         }
+        if let trusted { expireSnapshots(now: trusted) }
     }
 
     private func diskShare() -> UInt64 {

@@ -14,8 +14,8 @@ package import Telemetry
 /// acknowledged span once. Nothing damaged is deleted: see `Recovery`.
 ///
 /// Threads: the committer, the sealer and the compactor are shells that call `commitStep`, `idleStep`, `sealStep` and
-/// `compactStep`; tests call these themselves. Locks, outer first: `compaction`, `deletions`, `commits`, `upkeep`,
-/// `shared`, then a head's own. `shared` is held for microseconds; the others over disk calls.
+/// `compactStep`; tests call these themselves. Locks, outer first: `snapshotTurn`, `compaction`, `deletions`, `commits`,
+/// `upkeep`, `shared`, then a head's own. `shared` is held for microseconds; the others over disk calls.
 ///
 /// Source: schemas/disk/README.md.
 package final class SegmentStore: Sendable {
@@ -28,6 +28,7 @@ package final class SegmentStore: Sendable {
     let compaction = Mutex(CompactionState())
     let deletions = Mutex(())
     let catalog = SegmentCatalogCache()
+    let snapshotTurn = Mutex(SnapshotTurn())
     let commitSignal = Signal()
     let sealSignal = Signal()
     let compactSignal = Signal()

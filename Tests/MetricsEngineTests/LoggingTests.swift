@@ -76,6 +76,39 @@ struct LoggingTests {
         return starts
     }
 
+    @Test("A family with bounds of its own comes back with them and its counts")
+    func ownBounds() {
+        let engine = MetricsEngine()
+        engine.holdForLog()
+        var identity = MetricIdentity(name: Array("own".utf8), labels: [], kind: .timer)
+        identity.buckets = [0.125, 4.5]
+        let shard = engine.makeShard()
+        let series = engine.register(identity)
+        for milliseconds in [100.0, 200, 9_000] {
+            shard.record(MetricSample(value: milliseconds, weight: 1, kind: .timer), to: series)
+        }
+        shard.flush(nowNanoseconds: 0)
+        let seconds = engine.takeClosed().records
+        engine.settle()
+        var state: [MetricsLogRecord] = []
+        engine.forEachStateRecord {
+            state.append($0)
+            return true
+        }
+        for records in [seconds, state] {
+            let other = MetricsEngine()
+            for record in records { #expect(other.restore(record)) }
+            var bounds: [Double] = []
+            var counts: [Double] = []
+            other.forEachSeries(nowNanoseconds: 0) {
+                bounds = $0.buckets?.bounds ?? []
+            } series: {
+                counts = $0.classic
+            }
+            #expect(bounds == [0.125, 4.5] && counts == [1, 1, 1])
+        }
+    }
+
     @Test("Nothing is shown before it is settled, and lines are counted with their window")
     func hidden() {
         let engine = MetricsEngine()

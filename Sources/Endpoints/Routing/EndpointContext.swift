@@ -27,7 +27,7 @@ package struct EndpointContext: Sendable {
     }
 }
 
-/// What the endpoints ask the running daemon. Every closure answers at once, from any thread.
+/// What the endpoints ask the running daemon. Every closure but `makeSnapshot` answers at once, from any thread.
 package struct DaemonQuestions: Sendable {
     /// False until recovery is done and again while stopping.
     package var isReady: @Sendable () -> Bool = { true }
@@ -40,6 +40,12 @@ package struct DaemonQuestions: Sendable {
     /// them were there.
     package var delete: @Sendable ([TraceID]) -> Result<Int, DeletionRefusal> = { _ in .failure(.busy("no store")) }
     package var status: @Sendable () -> DaemonStatus = { DaemonStatus() }
+    /// Makes a snapshot; blocks until it is on disk.
+    package var makeSnapshot: @Sendable () -> Result<SnapshotFacts, SnapshotRefusal> = {
+        .failure(SnapshotRefusal("this daemon has no store"))
+    }
+    /// All snapshots there are, oldest first.
+    package var snapshots: @Sendable () -> [SnapshotFacts] = { [] }
     /// Reads the configuration again. Nil: done. A text: what is wrong; the old configuration stays.
     package var reload: @Sendable () -> String? = { "nothing can be reloaded while running; restart to apply" }
 

@@ -65,6 +65,8 @@ enum Routes {
             Route("GET", root + "operations", .own, work: .pool, .now(OwnQueries.operations)),
             Route("GET", root + "ledger", .own, work: .pool, .now(LedgerReport.get)),
             Route("GET", root + "status", .own, work: .pool, .now(StatusReport.get)),
+            Route("GET", root + "snapshots", .own, work: .pool, .now(SnapshotsEndpoint.list)),
+            Route("POST", root + "snapshots", .own, work: .pool, .now(SnapshotsEndpoint.make)),
             Route("GET", root + "durable", .own, .now(OwnQueries.durable)),
             Route("GET", root + "series", .own, work: .pool, .now { $0.context.metrics.series($0.request) }),
             Route("GET", root + "rejects", .own, .now { $0.context.metrics.rejects($0.request) }),

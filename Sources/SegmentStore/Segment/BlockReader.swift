@@ -109,16 +109,22 @@ struct BlockReader {
         return bytes.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[range])) }
     }
 
-    /// Checks a column's bytes only.
+    /// Checks the bytes of every column.
     mutating func checkColumns() throws(SegmentError) {
         try loadAll()
-        for place in entry.columns.indices {
+        if let place = damagedColumns().first { throw damage("checksum of \(name(place))") }
+    }
+
+    /// Places of the columns of a loaded block whose bytes do not have their checksum.
+    func damagedColumns() -> [Int] {
+        let first = entry.columns.first?.offset ?? 0
+        return entry.columns.indices.filter { place in
             let column = entry.columns[place]
-            let start = Int(column.offset - (entry.columns.first?.offset ?? 0))
+            let start = Int(column.offset - first)
             let end = start + Int(column.byteCount)
-            guard start >= 0, end <= image.count else { throw damage("column beyond the block") }
-            let checksum = image.withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[start..<end])) }
-            guard checksum == column.checksum else { throw damage("checksum of \(name(place))") }
+            guard start >= 0, end <= image.count else { return true }
+            return image.withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[start..<end])) }
+                != column.checksum
         }
     }
 

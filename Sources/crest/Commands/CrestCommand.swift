@@ -27,6 +27,7 @@ struct CrestCommand: AsyncParsableCommand {
         subcommands: [
             TraceCommand.self, DeleteCommand.self, SearchCommand.self, ServicesCommand.self, OperationsCommand.self,
             MetricsCommand.self, ExplainCommand.self, LedgerCommand.self, StatusCommand.self, SendCommand.self,
+            StoreCommand.self,
         ])
 }
 
