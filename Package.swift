@@ -84,7 +84,8 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "bench",
-            dependencies: ["WireFormats", "Telemetry", "CLinux", argumentParser], swiftSettings: settings),
+            dependencies: ["WireFormats", "SegmentStore", "HostIO", "Telemetry", "CLinux", argumentParser],
+            swiftSettings: settings),
         // tests
         .target(
             name: "TestKit", dependencies: ["SegmentStore", "Telemetry", "Bytes"], path: "Tests/TestKit",
@@ -102,7 +103,7 @@ let package = Package(
             "SegmentStoreTests": ["SegmentStore", "HostIO"],
             "QueryEngineTests": ["QueryEngine"],
             "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine"],
-            "ListenersTests": ["Listeners", "Endpoints"],
+            "ListenersTests": ["Listeners", "Endpoints", "CLinux"],
             "DaemonTests": ["Daemon", "Endpoints", "WireFormats", logging],
             "CrestClientTests": ["CrestClient", metrics, tracing],
             "TidyTests": [],

@@ -25,6 +25,8 @@ package struct Configuration: Hashable, Sendable {
 
     /// By setting name, in the order of the ready line. Only `statsd` may have more than one address.
     package var listeners: [ListenerName: [ListenerAddress]] = [:]
+    /// Sockets and threads of each UDP address of `--statsd`; nil: by the number of cores.
+    package var statsDWorkers: Int?
     package var dataDirectory = ""
     package var durability = Durability.synced
     package var memoryLimit: UInt64 = 0

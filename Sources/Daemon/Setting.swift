@@ -26,6 +26,12 @@ package struct Setting: Sendable {
     /// All settings, in the order in which they are printed.
     package static let all: [Setting] =
         ListenerName.allCases.map(listener) + [
+            plain("statsd-workers", "auto", "must be auto or a number from 1 to 64", \.statsDWorkers) { text in
+                if text == "auto" { return .some(nil) }
+                return Int(text).flatMap { (1...64).contains($0) ? .some($0) : nil }
+            } text: {
+                $0.map { "\($0)" } ?? "auto"
+            },
             plain("data-dir", "./crest-data", "must be a directory", \.dataDirectory) {
                 $0.isEmpty ? nil : $0
             } text: {

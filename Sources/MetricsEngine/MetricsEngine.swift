@@ -8,8 +8,12 @@ package import Telemetry
 /// Two locks: the registry's, taken when a key is seen for the first time, and the store's, taken by ``advance``,
 /// scrapes and queries. A receiver that knows its keys takes neither.
 package final class MetricsEngine: Sendable {
-    private let registry: Mutex<SeriesRegistry>
-    private let store = Mutex(MetricsStore())
+    let registry: Mutex<SeriesRegistry>
+    let store = Mutex(MetricsStore())
+    /// What waits for the log; see `MetricsLogging.swift`.
+    let logging = Mutex(LogQueue())
+    let isHeld = Atomic<Bool>(false)
+    private let tally: LineTally
     private let queues = Mutex<[WindowQueue]>([])
     private let memberHash = KeyedHash.random()
     private let sketches: SketchBudget
@@ -17,9 +21,10 @@ package final class MetricsEngine: Sendable {
     package init(
         limits: SeriesLimits = SeriesLimits(
             series: Limits.series, seriesPerFamily: Limits.seriesPerFamily, families: 20_000),
-        distinctSketches: Int = Limits.distinctSketches
+        distinctSketches: Int = Limits.distinctSketches, tally: LineTally = LineTally()
     ) {
         sketches = SketchBudget(limit: distinctSketches)
+        self.tally = tally
         registry = Mutex(SeriesRegistry(limits: limits))
     }
 
@@ -28,7 +33,8 @@ package final class MetricsEngine: Sendable {
     package func makeShard(keyCapacity: Int = 1 << 20) -> MetricsShard {
         let queue = WindowQueue()
         queues.withLock { $0.append(queue) }
-        return MetricsShard(queue: queue, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity)
+        return MetricsShard(
+            queue: queue, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity, tally: tally)
     }
 
     /// HyperLogLog sketches alive, and members that sets did not take because there were too many of them.
@@ -55,7 +61,8 @@ package final class MetricsEngine: Sendable {
 
     package var seriesCounts: SeriesCounts { registry.withLock { $0.counts } }
 
-    /// Takes all closed seconds over. Call once a second; scrapes and queries call it themselves.
+    /// Takes all closed seconds over. Call once a second; scrapes and queries call it themselves. With a log, only the
+    /// log takes them over.
     /// - Parameter nowNanoseconds: Unix time.
     package func advance(nowNanoseconds: Int64) {
         withStore(nowNanoseconds: nowNanoseconds) { _ in }
@@ -66,23 +73,31 @@ package final class MetricsEngine: Sendable {
         nowNanoseconds: Int64, _ body: (inout MetricsStore) -> sending Result
     ) -> sending Result {
         store.withLock { store in
-            // Windows first: whatever series they name was registered before they were closed.
-            var windows: [ClosedWindow] = []
-            queues.withLock { queues in
-                for queue in queues {
-                    while let window = queue.pop() { windows.append(window) }
-                }
+            if !isHeld.load(ordering: .acquiring) {
+                // Windows first: whatever series they name was registered before they were closed.
+                let windows = takeWindows()
+                adoptRegistered(&store)
+                for window in windows { store.merge(window) }
             }
-            adoptRegistered(&store)
-            windows.sort { $0.second < $1.second }
-            for window in windows { store.merge(window) }
             store.advance(nowSecond: nowNanoseconds / 1_000_000_000)
             return body(&store)
         }
     }
 
+    /// All closed seconds, oldest first.
+    func takeWindows() -> [ClosedWindow] {
+        var windows: [ClosedWindow] = []
+        queues.withLock { queues in
+            for queue in queues {
+                while let window = queue.pop() { windows.append(window) }
+            }
+        }
+        windows.sort { $0.second < $1.second }
+        return windows
+    }
+
     /// Copies what the registry has learnt since the last call.
-    private func adoptRegistered(_ store: inout MetricsStore) {
+    func adoptRegistered(_ store: inout MetricsStore) {
         let known = (families: store.familyCount, series: store.seriesCount)
         let news = registry.withLock { registry in
             SeriesNews(

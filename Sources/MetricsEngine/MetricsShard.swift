@@ -7,10 +7,13 @@ package import Telemetry
 package final class MetricsShard: @unchecked Sendable {
     private let core: UnsafeMutablePointer<ShardCore>
 
-    init(queue: WindowQueue, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int) {
+    init(
+        queue: WindowQueue, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int, tally: LineTally
+    ) {
         core = .allocate(capacity: 1)
         core.initialize(
-            to: ShardCore(queue: queue, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity))
+            to: ShardCore(
+                queue: queue, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity, tally: tally))
     }
 
     deinit {
@@ -45,6 +48,7 @@ package final class MetricsShard: @unchecked Sendable {
         var scaled = sample
         scaled.value *= series.scale
         core.pointee.apply(scaled, to: series.id)
+        core.pointee.countLine()
     }
 
     /// Closes the open second when `nowNanoseconds` (Unix time) lies beyond it. Call at least five times a second.
@@ -103,9 +107,17 @@ struct ShardCore: ~Copyable {
     private var scales = UnitScales()
     private(set) var deferredWindows: UInt64 = 0
     private(set) var droppedLines: UInt64 = 0
+    /// Lines taken, for a later process to see; and how many of them have left in windows.
+    private let lines: UnsafeMutablePointer<UInt64>
+    private var closedLines: UInt64 = 0
+    private let tally: LineTally
 
-    init(queue: WindowQueue, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int) {
+    init(
+        queue: WindowQueue, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int, tally: LineTally
+    ) {
         self.queue = queue
+        self.tally = tally
+        lines = tally.makeSlot()
         keys = KeyCache(capacity: keyCapacity)
         self.memberHash = memberHash
         self.sketches = sketches
@@ -141,6 +153,7 @@ struct ShardCore: ~Copyable {
         let series = keys.find(name: name, tags: tags, kind: first.kind)
         if samples.count == 1, series < KeyCache.firstScaled {
             apply(first, to: series)
+            countLine()
             return nil
         }
         if series == KeyCache.noSeries { return first.kind }
@@ -174,9 +187,13 @@ struct ShardCore: ~Copyable {
                 apply(scaled, to: series & (KeyCache.firstScaled - 1))
             }
         }
-        if isDropped { droppedLines += 1 }
+        // What a rule drops is in no window, so it is not among the lines that windows carry.
+        if isDropped { droppedLines += 1 } else { countLine() }
         return nil
     }
+
+    @inline(__always)
+    mutating func countLine() { lines.pointee &+= 1 }
 
     mutating func bindDropped(name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind) {
         keys.insert(name: name, tags: tags, kind: kind, series: KeyCache.dropped)
@@ -339,8 +356,13 @@ struct ShardCore: ~Copyable {
         }
         dirtyCount = 0
         dirtyHistograms = 0
-        defer { sets = [] }
+        let total = lines.pointee
+        defer {
+            sets = []
+            closedLines = total
+        }
         return ClosedWindow(
-            second: second, scalars: scalars, histograms: histograms, classicCounts: classic, sets: sets)
+            second: second, scalars: scalars, histograms: histograms, classicCounts: classic, sets: sets,
+            lines: total &- closedLines)
     }
 }

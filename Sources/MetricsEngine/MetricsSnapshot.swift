@@ -9,6 +9,8 @@ package struct SeriesRow {
     /// Histograms: weight per classic bucket, not cumulated, the one above all bounds last.
     package let classic: [Double]
     package let sum: Double
+    /// Unix second of the first value, over all restarts.
+    package let startSecond: Int64
 }
 
 extension MetricsEngine {
@@ -32,7 +34,8 @@ extension MetricsEngine {
                     series(
                         SeriesRow(
                             labels: store.series[Int(id)].labels, value: store.values[Int(id)],
-                            classic: histogram?.classic ?? [], sum: histogram?.sum ?? 0))
+                            classic: histogram?.classic ?? [], sum: histogram?.sum ?? 0,
+                            startSecond: store.starts[Int(id)]))
                 }
             }
         }

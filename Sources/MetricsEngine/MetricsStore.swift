@@ -34,6 +34,8 @@ struct MetricsStore: ~Copyable {
     private(set) var series: [SeriesRegistry.Series] = []
     private(set) var values: [Double] = []
     private var hasValue: [Bool] = []
+    /// Unix second of each series' first value, over all restarts; 0 without one.
+    private(set) var starts: [Int64] = []
     private var histograms: [UInt32: Histogram] = [:]
     private var distinct: [UInt32: DistinctWindow] = [:]
     private(set) var live = LiveWindows()
@@ -51,16 +53,30 @@ struct MetricsStore: ~Copyable {
             series.append(entry)
             values.append(0)
             hasValue.append(false)
+            starts.append(0)
         }
     }
 
-    /// Merges one closed second. All its series must have been adopted.
-    mutating func merge(_ window: ClosedWindow) {
+    /// Notes a value of a series that must be known.
+    private mutating func note(_ index: Int, second: Int64) {
+        hasValue[index] = true
+        if starts[index] == 0 { starts[index] = second }
+    }
+
+    /// Sets the first seconds of series from a checkpoint, before their values.
+    mutating func restoreStarts(_ seconds: [Int64], from base: Int) {
+        for (offset, second) in seconds.enumerated() where base + offset < starts.count {
+            starts[base + offset] = second
+        }
+    }
+
+    /// Merges one closed second, or totals of a checkpoint. All its series must have been adopted.
+    mutating func merge(_ window: ClosedWindow, isState: Bool = false) {
         for change in window.scalars {
             let index = Int(change.series)
             guard index < values.count else { continue }
             values[index] = change.isLevel ? change.value : values[index] + change.value
-            hasValue[index] = true
+            note(index, second: window.second)
         }
         var offset = 0
         for part in window.histograms.parts {
@@ -70,12 +86,12 @@ struct MetricsStore: ~Copyable {
         }
         for set in window.sets {
             guard Int(set.series) < hasValue.count else { continue }
-            hasValue[Int(set.series)] = true
+            note(Int(set.series), second: window.second)
             let known = distinct[set.series] ?? DistinctWindow()
             known.seconds.append((window.second, set.members))
             distinct[set.series] = known
         }
-        live.append(window.histograms, second: window.second)
+        if !isState { live.append(window.histograms, second: window.second) }
     }
 
     private mutating func merge(
@@ -91,7 +107,7 @@ struct MetricsStore: ~Copyable {
         }
         window.histograms.merge(part, into: &histogram.buckets)
         histograms[part.series] = histogram
-        hasValue[Int(part.series)] = true
+        note(Int(part.series), second: window.second)
     }
 
     /// Moves the clock on: sets forget what is older than ten seconds, live windows what is older than a minute.
@@ -123,6 +139,30 @@ struct MetricsStore: ~Copyable {
         union.becomeScratch()
         for part in window.seconds.dropFirst() { union.merge(part.members) }
         return union.count
+    }
+
+    /// The totals of the series in `range` that have a value.
+    func state(of range: Range<Int>) -> ClosedWindow {
+        var scalars: [ScalarChange] = []
+        var parts = HistogramSecond()
+        var classic: [Double] = []
+        var sets: [(series: UInt32, members: DistinctSet)] = []
+        for index in range where hasValue[index] {
+            let id = UInt32(index)
+            let family = families[Int(series[index].family)]
+            switch family.kind {
+            case .counter, .gauge: scalars.append(ScalarChange(value: values[index], series: id, isLevel: true))
+            case .distinct: sets.append((id, DistinctSet()))
+            case .histogram:
+                guard let histogram = histograms[id], let layout = family.buckets else { break }
+                let part = HistogramSecond.Part(
+                    sum: histogram.sum, least: histogram.extent.least, greatest: histogram.extent.greatest, series: id,
+                    firstWord: 0, bucketCount: 0, schema: 0, isWide: false, layout: layout.rawValue)
+                parts.append(part, buckets: histogram.buckets)
+                classic.append(contentsOf: histogram.classic)
+            }
+        }
+        return ClosedWindow(second: 0, scalars: scalars, histograms: parts, classicCounts: classic, sets: sets)
     }
 
     func isPresent(_ series: UInt32) -> Bool { hasValue[Int(series)] }

@@ -45,6 +45,8 @@ struct SeriesRegistry: ~Copyable {
     private static let sentNamesPerFamily = 16
 
     private(set) var families: [MetricFamily] = []
+    /// Of each family: its name before a suffix that settles a conflict.
+    private(set) var keyNames: [String] = []
     private(set) var series: [Series] = []
     private(set) var counts = SeriesCounts()
     private var states: [FamilyState] = []
@@ -93,7 +95,7 @@ struct SeriesRegistry: ~Copyable {
 
     private mutating func overflow(of family: UInt32) -> UInt32 {
         if let known = states[Int(family)].overflow { return known }
-        let id = add(family, Array("\(MetricNaming.overflowLabel)=\"true\"".utf8))
+        let id = add(family, Self.overflowText)
         states[Int(family)].overflow = id
         return id
     }
@@ -102,12 +104,15 @@ struct SeriesRegistry: ~Copyable {
     func preview(_ identity: MetricIdentity) -> SeriesPreview {
         let key = FamilyKey(identity)
         let known = familyIDs[key]
-        var family = known.map { families[Int($0)] } ?? newFamily(key, identity)
+        // A layout is numbered when a family is made with it, not when somebody asks.
+        var family = known.map { families[Int($0)] } ?? newFamily(key, identity, buckets: ClassicBuckets.known)
         if known == nil { resolveConflict(of: &family, key) }
         let (text, duplicates) = MetricNaming.labelText(
             identity.labels, own: identity.ownKeys, isHistogram: family.kind == .histogram)
         var preview = SeriesPreview(
             family: family, labels: text.withUnsafeBytes { MetricNaming.labels(of: $0) }, repeatedLabels: duplicates)
+        preview.bounds = known == nil ? identity.buckets ?? family.buckets?.bounds : family.buckets?.bounds
+        if family.kind != .histogram { preview.bounds = nil }
         preview.isKnown = known.map { find($0, text) != nil } ?? false
         let isFamilyFull = known.map { states[Int($0)].seriesCount >= limits.seriesPerFamily } ?? false
         preview.isOverflow =
@@ -127,11 +132,13 @@ struct SeriesRegistry: ~Copyable {
         return addFamily(key, newFamily(key, identity), sentName: identity.sentName)
     }
 
-    private func newFamily(_ key: FamilyKey, _ identity: MetricIdentity) -> MetricFamily {
+    private func newFamily(
+        _ key: FamilyKey, _ identity: MetricIdentity, buckets: ([Double]) -> ClassicBuckets? = ClassicBuckets.of
+    ) -> MetricFamily {
         let standard: ClassicBuckets = key.name.hasSuffix("_seconds") || identity.kind == .timer ? .durations : .wide
         return MetricFamily(
             name: key.name, kind: key.kind, help: identity.help ?? helpText(identity.sentName, identity.kind),
-            buckets: key.kind == .histogram ? identity.buckets.flatMap(ClassicBuckets.of) ?? standard : nil)
+            buckets: key.kind == .histogram ? identity.buckets.flatMap(buckets) ?? standard : nil)
     }
 
     private func resolveConflict(of family: inout MetricFamily, _ key: FamilyKey) {
@@ -146,7 +153,9 @@ struct SeriesRegistry: ~Copyable {
     private mutating func noteSentName(_ name: [UInt8], of family: UInt32) {
         let index = Int(family)
         guard states[index].sentNames.count < Self.sentNamesPerFamily else { return }
-        if states[index].sentNames.insert(name).inserted { counts.nameCollisions += 1 }
+        // A family that an earlier process has seen comes without the names it was sent under.
+        let isFirst = states[index].sentNames.isEmpty
+        if states[index].sentNames.insert(name).inserted, !isFirst { counts.nameCollisions += 1 }
     }
 
     /// The family for samples whose own family would be one too many.
@@ -171,13 +180,45 @@ struct SeriesRegistry: ~Copyable {
         var family = wanted
         resolveConflict(of: &family, key)
         if family.name != key.name { counts.typeConflicts += 1 }
-        reservedNames.formUnion(family.reservedNames)
-        families.append(family)
-        states.append(FamilyState(sentNames: [sentName]))
-        familyIDs[key] = id
-        counts.families += 1
+        adopt(family, key, FamilyState(sentNames: [sentName]))
         return id
     }
+
+    private mutating func adopt(_ family: MetricFamily, _ key: FamilyKey, _ state: FamilyState) {
+        reservedNames.formUnion(family.reservedNames)
+        familyIDs[key] = UInt32(families.count)
+        families.append(family)
+        keyNames.append(key.name)
+        states.append(state)
+        counts.families += 1
+    }
+
+    /// Takes back the next family of an earlier process.
+    /// - Returns: false when it is there already.
+    mutating func restore(_ family: MetricFamily, keyName: String) -> Bool {
+        let key = FamilyKey(name: keyName, kind: family.kind)
+        guard familyIDs[key] == nil else { return false }
+        adopt(family, key, FamilyState())
+        return true
+    }
+
+    /// Takes back the next series of an earlier process.
+    /// - Returns: false when its family is not there or it is there already.
+    mutating func restoreSeries(family: UInt64, text: [UInt8]) -> Bool {
+        guard family < UInt64(families.count) else { return false }
+        let family = UInt32(family)
+        guard find(family, text) == nil else { return false }
+        let id = add(family, text)
+        if text == Self.overflowText {
+            states[Int(family)].overflow = id
+        } else {
+            states[Int(family)].seriesCount += 1
+            counts.series += 1
+        }
+        return true
+    }
+
+    private static let overflowText = Array("\(MetricNaming.overflowLabel)=\"true\"".utf8)
 
     private func helpText(_ name: [UInt8], _ kind: MetricKind) -> String {
         let sent = String(decoding: name, as: UTF8.self)

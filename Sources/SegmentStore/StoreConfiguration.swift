@@ -14,6 +14,7 @@ package struct StoreConfiguration: Sendable {
     /// Free bytes of the file system below which no spans are taken, so that sealing and removal still have room.
     package var reservedBytes: UInt64 = 64 << 20
     package var compressionLevel: Int32 = 1
+    package var compaction = CompactionPolicy()
     /// False: the owner calls `commitStep`, `sealStep` and `idleStep` itself, as tests do.
     package var runsThreads = true
     /// Unix nanoseconds.

@@ -73,7 +73,7 @@ where Reason.AllCases: Sendable {
 /// The counters behind `/api/crest/v1/ledger` and the `crest_*` metrics: what came in and what became of it.
 ///
 ///     spans:     received = stored + duplicate + rejected{reason} + in flight
-///                stored   = live + expired + thinned + deleted + quarantined + lost
+///                stored   = live + expired + thinned + deleted + merged + quarantined + lost
 ///     lines:     seen     = applied + rejected{reason}
 ///     datagrams: received = handled + truncated + ring dropped
 ///
@@ -98,6 +98,8 @@ package final class Ledger: Sendable {
     package let linesSeen = Atomic<UInt64>(0)
     package let linesApplied = Atomic<UInt64>(0)
     package let linesRejected = ReasonCounters<LineRejection>()
+    /// Lines of earlier processes that were taken and not yet in the metrics log when those were killed.
+    package let linesLostAtCrash = Atomic<UInt64>(0)
     /// Samples that found a window ring full; zero unless the engine stands still.
     package let windowsDropped = Atomic<UInt64>(0)
 

@@ -22,7 +22,10 @@ struct Crestd: ParsableCommand {
     @Option(help: "Zipkin v2. (default: 127.0.0.1:9411)") var zipkin: String?
     @Option(help: "Jaeger thrift over HTTP; not in this version.") var jaegerHttp: String?
     @Option(help: "Jaeger thrift datagrams; not in this version.") var jaegerUdp: String?
-    @Option(help: "StatsD datagrams; may be repeated. (default: 127.0.0.1:8125)") var statsd: [String] = []
+    @Option(help: "StatsD lines: HOST:PORT, unixgram:PATH, tcp:HOST:PORT; repeatable. (default: 127.0.0.1:8125)")
+    var statsd: [String] = []
+    @Option(help: "Threads of a StatsD UDP address. (default: 1 on two cores, else half of them, at most 4)")
+    var statsdWorkers: String?
     @Option(help: "Crest's own datagrams; not in this version.") var crestUdp: String?
     @Option(help: "Where everything is kept. (default: ./crest-data)") var dataDir: String?
     @Option(help: "A YAML file of settings.") var config: String?
@@ -44,9 +47,10 @@ struct Crestd: ParsableCommand {
     var program: DaemonProgram {
         let single: KeyValuePairs<String, String?> = [
             "http": http, "otlp-http": otlpHttp, "otlp-grpc": otlpGrpc, "zipkin": zipkin, "jaeger-http": jaegerHttp,
-            "jaeger-udp": jaegerUdp, "crest-udp": crestUdp, "data-dir": dataDir, "durability": durability,
-            "memory-limit": memoryLimit, "retention-age": retentionAge, "retention-bytes": retentionBytes,
-            "log-format": logFormat, "log-level": logLevel, "insecure-bind": insecureBind ? "true" : nil,
+            "jaeger-udp": jaegerUdp, "statsd-workers": statsdWorkers, "crest-udp": crestUdp, "data-dir": dataDir,
+            "durability": durability, "memory-limit": memoryLimit, "retention-age": retentionAge,
+            "retention-bytes": retentionBytes, "log-format": logFormat, "log-level": logLevel,
+            "insecure-bind": insecureBind ? "true" : nil,
             "statsd-profile": statsdProfile, "statsd-gauge-sign": statsdGaugeSign,
         ]
         var flags = ["statsd": statsd, "statsd-mapping": statsdMapping].filter { !$0.value.isEmpty }

@@ -44,19 +44,26 @@ package final class MetricsService: Sendable {
         engine.advance(nowNanoseconds: Int64(clamping: now()))
     }
 
-    /// Applies the lines of one HTTP body; from any thread. They are in every scrape that starts after the return.
+    /// Applies the lines of one HTTP body; from any thread. They are in every scrape that starts 1.5 s later; without a
+    /// metrics log in every one that starts after the return.
     package func receive(body: [UInt8]) -> LineReport {
         let time = now()
+        let isLogged = engine.isLogged
         return bodyLock.withLock { _ in
-            let report = body.withUnsafeBytes { bodyReceiver.receive(body: $0, nowNanoseconds: time) }
-            if bodyReceiver.isPending {
+            let report = body.withUnsafeBytes {
+                bodyReceiver.receive(body: $0, nowNanoseconds: time, closes: !isLogged)
+            }
+            if bodyReceiver.isPending, !isLogged {
                 // The ring was full: make room and hand over again.
                 engine.advance(nowNanoseconds: Int64(clamping: time))
-                _ = bodyReceiver.receive(body: UnsafeRawBufferPointer(start: nil, count: 0), nowNanoseconds: time)
+                bodyReceiver.finish()
             }
             return report
         }
     }
+
+    /// Hands over what came by HTTP. Call when no more requests come, before the log is closed.
+    package func finish() { bodyLock.withLock { _ in bodyReceiver.finish() } }
 
     package var handlers: MetricsHandlers {
         MetricsHandlers(
@@ -64,4 +71,19 @@ package final class MetricsService: Sendable {
             series: { [self] in listSeries($0) }, rejects: { [self] in listRejects($0) },
             explain: { [self] in explain($0) })
     }
+}
+
+/// The log's view of the engine, and of the lines that come by HTTP and have no thread that closes their seconds.
+extension MetricsService: MetricsLogSource {
+    package func holdForLog() { engine.holdForLog() }
+
+    package func takeClosed() -> MetricsLogBatch {
+        let time = now()
+        bodyLock.withLock { _ in bodyReceiver.tick(nowNanoseconds: time) }
+        return engine.takeClosed()
+    }
+
+    package func settle() { engine.settle() }
+    package func forEachStateRecord(_ body: (MetricsLogRecord) -> Bool) { engine.forEachStateRecord(body) }
+    package func restore(_ record: MetricsLogRecord) -> Bool { engine.restore(record) }
 }

@@ -87,6 +87,10 @@ extension Ledger {
                 "crest_lines_rejected_total", "Metric lines refused, by reason.", by: "reason",
                 linesRejected.counts.map { ($0.reason.rawValue, $0.count) }),
             .counter(
+                "crest_lines_lost_at_crash_total",
+                "Metric lines taken and not yet logged at a crash, over all restarts.",
+                linesLostAtCrash.load(ordering: .relaxed)),
+            .counter(
                 "crest_windows_dropped_total", "Seconds of metrics lost between receiver and engine.",
                 windowsDropped.load(ordering: .relaxed)),
         ]

@@ -21,6 +21,8 @@ package final class StatsDReceiver: @unchecked Sendable {
     }
 
     deinit {
+        // What a receiver took is handed over, however it ends.
+        core.pointee.finish()
         core.deinitialize(count: 1)
         core.deallocate()
     }
@@ -39,15 +41,19 @@ package final class StatsDReceiver: @unchecked Sendable {
     /// Whether received lines wait for a later ``tick(nowNanoseconds:)``.
     package var isPending: Bool { core.pointee.isPending }
 
-    /// Takes one body and hands its samples to the engine at once.
+    /// Takes one body.
+    /// - Parameter closes: hands its samples to the engine at once; otherwise a later ``tick(nowNanoseconds:)`` does.
     /// - Returns: what became of its lines.
-    func receive(body: UnsafeRawBufferPointer, nowNanoseconds: UInt64) -> LineReport {
+    func receive(body: UnsafeRawBufferPointer, nowNanoseconds: UInt64, closes: Bool) -> LineReport {
         core.pointee.flushCounters()
         core.pointee.receive(body)
         let report = core.pointee.makeReport()
-        core.pointee.close(nowNanoseconds: nowNanoseconds)
+        if closes { core.pointee.close(nowNanoseconds: nowNanoseconds) } else { core.pointee.flushCounters() }
         return report
     }
+
+    /// Hands over what is open, whatever the time.
+    func finish() { core.pointee.finish() }
 }
 
 /// What became of the lines of one body.
@@ -78,6 +84,7 @@ private struct ReceiverCore: ~Copyable {
     private var droppedBefore: UInt64 = 0
     private var flushed = FlushedCounts()
     private(set) var isPending = false
+    private var lastTick: Int64 = 0
 
     /// A line that binds more kinds than there are goes round the key cache.
     private static let bindAttempts = 12
@@ -176,13 +183,20 @@ private struct ReceiverCore: ~Copyable {
 
     mutating func tick(nowNanoseconds: UInt64) {
         flushCounters()
-        shard.tick(nowNanoseconds: Int64(clamping: nowNanoseconds))
+        lastTick = Int64(clamping: nowNanoseconds)
+        shard.tick(nowNanoseconds: lastTick)
         isPending = shard.isOpen
     }
 
     mutating func close(nowNanoseconds: UInt64) {
         flushCounters()
         shard.flush(nowNanoseconds: Int64(clamping: nowNanoseconds))
+        isPending = shard.isOpen
+    }
+
+    mutating func finish() {
+        flushCounters()
+        shard.flush(nowNanoseconds: lastTick)
         isPending = shard.isOpen
     }
 

@@ -58,7 +58,8 @@ enum Routes {
         let root = "/api/crest/v1/"
         return [
             Route("GET", root + "traces/*", .own, work: .pool, .now(OwnQueries.trace)),
-            Route("DELETE", root + "traces/*", .own, .now(OwnQueries.deleteTrace)),
+            Route("DELETE", root + "traces/*", .own, work: .pool, .now(Deletion.trace)),
+            Route("DELETE", root + "traces", .own, work: .pool, .now(Deletion.matching)),
             Route("GET", root + "search", .own, work: .pool, .now(OwnQueries.search)),
             Route("GET", root + "services", .own, work: .pool, .now(OwnQueries.services)),
             Route("GET", root + "operations", .own, work: .pool, .now(OwnQueries.operations)),

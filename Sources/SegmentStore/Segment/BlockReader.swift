@@ -101,6 +101,14 @@ struct BlockReader {
         return (bytes, range)
     }
 
+    /// Gives the block's value filter to `body`; nil when the block has none.
+    mutating func valueFilter<Result>(_ body: (UnsafeRawBufferPointer) -> Result) throws(SegmentError) -> Result? {
+        guard let place = place(ColumnID.valueFilter) else { return nil }
+        let (bytes, range) = try stored(place)
+        guard BloomFilter.isWhole(range.count) else { throw damage("value filter of \(range.count) bytes") }
+        return bytes.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[range])) }
+    }
+
     /// Checks a column's bytes only.
     mutating func checkColumns() throws(SegmentError) {
         try loadAll()

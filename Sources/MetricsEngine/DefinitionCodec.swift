@@ -1,0 +1,125 @@
+internal import Bytes
+internal import Synchronization
+internal import Telemetry
+
+/// Families, series and their starts as bodies of log records, and back.
+///
+/// Source: schemas/disk/metrics-log.md, "Records".
+enum DefinitionCodec {
+    private static let noLayout: UInt8 = 255
+
+    static func encode(_ families: [MetricFamily], keyNames: [String], base: Int) -> MetricsLogRecord {
+        var writer = ByteWriter()
+        writer.writeVarint(UInt64(base))
+        writer.writeVarint(UInt64(families.count))
+        for (family, keyName) in zip(families, keyNames) {
+            write(keyName, to: &writer)
+            write(family.name, to: &writer)
+            writer.write(family.kind.rawValue)
+            write(family.help, to: &writer)
+            write(family.buckets, to: &writer)
+        }
+        return MetricsLogRecord(kind: .families, body: writer.bytes)
+    }
+
+    /// The number of a layout; one that is not built in is followed by its bounds.
+    private static func write(_ buckets: ClassicBuckets?, to writer: inout ByteWriter) {
+        writer.write(buckets?.rawValue ?? noLayout)
+        guard let buckets, !buckets.isBuiltIn else { return }
+        writer.writeVarint(UInt64(buckets.bounds.count))
+        for bound in buckets.bounds { writer.write(bound.bitPattern) }
+    }
+
+    /// Layouts are numbered in the order of the families that have them, so that a process which reads these before it
+    /// makes any comes to the same numbers; windows name layouts by number.
+    private static func readBuckets(_ reader: inout RecordReader) throws(RecordFault) -> ClassicBuckets? {
+        let number = try reader.byte()
+        if number == noLayout { return nil }
+        if let known = ClassicBuckets(rawValue: number), known.isBuiltIn { return known }
+        var bounds: [Double] = []
+        for _ in 0..<(try reader.count()) {
+            let bound = try reader.double()
+            guard bound.isFinite, bound > bounds.last ?? -.infinity else { throw .malformed }
+            bounds.append(bound)
+        }
+        guard let buckets = ClassicBuckets.of(bounds), buckets.rawValue == number else { throw .malformed }
+        return buckets
+    }
+
+    private static func write(_ text: String, to writer: inout ByteWriter) {
+        writer.writeVarint(UInt64(text.utf8.count))
+        writer.write(text)
+    }
+
+    static func encode(_ series: ArraySlice<SeriesRegistry.Series>, base: Int) -> MetricsLogRecord {
+        var writer = ByteWriter()
+        writer.writeVarint(UInt64(base))
+        writer.writeVarint(UInt64(series.count))
+        for entry in series {
+            writer.writeVarint(UInt64(entry.family))
+            writer.writePrefixed(entry.labels)
+        }
+        return MetricsLogRecord(kind: .series, body: writer.bytes)
+    }
+
+    /// Takes families back; false when they are not the next ones or break the format.
+    static func restoreFamilies(_ bytes: [UInt8], _ registry: borrowing Mutex<SeriesRegistry>) -> Bool {
+        guard let (base, families) = try? decodeFamilies(bytes) else { return false }
+        return registry.withLock { registry in
+            guard base == registry.families.count else { return false }
+            return families.allSatisfy { registry.restore($0.family, keyName: $0.keyName) }
+        }
+    }
+
+    private static func decodeFamilies(
+        _ bytes: [UInt8]
+    ) throws(RecordFault) -> (base: Int, families: [(keyName: String, family: MetricFamily)]) {
+        var reader = RecordReader(ByteReader(bytes.span.bytes))
+        let base = try reader.unsigned()
+        var families: [(keyName: String, family: MetricFamily)] = []
+        for _ in 0..<(try reader.count()) {
+            let keyName = try reader.string()
+            let name = try reader.string()
+            guard let kind = MetricFamilyKind(rawValue: try reader.byte()) else { throw .malformed }
+            let help = try reader.string()
+            let buckets = try readBuckets(&reader)
+            guard (kind == .histogram) == (buckets != nil) else { throw .malformed }
+            families.append((keyName, MetricFamily(name: name, kind: kind, help: help, buckets: buckets)))
+        }
+        guard reader.isAtEnd else { throw .malformed }
+        return (Int(clamping: base), families)
+    }
+
+    /// Takes series back; false when they are not the next ones or break the format.
+    static func restoreSeries(_ bytes: [UInt8], _ registry: borrowing Mutex<SeriesRegistry>) -> Bool {
+        guard let (base, series) = try? decodeSeries(bytes) else { return false }
+        return registry.withLock { registry in
+            guard base == registry.series.count else { return false }
+            return series.allSatisfy { registry.restoreSeries(family: $0.family, text: $0.text) }
+        }
+    }
+
+    private static func decodeSeries(
+        _ bytes: [UInt8]
+    ) throws(RecordFault) -> (base: Int, series: [(family: UInt64, text: [UInt8])]) {
+        var reader = RecordReader(ByteReader(bytes.span.bytes))
+        let base = try reader.unsigned()
+        var series: [(family: UInt64, text: [UInt8])] = []
+        for _ in 0..<(try reader.count()) { series.append((try reader.unsigned(), try reader.text())) }
+        guard reader.isAtEnd else { throw .malformed }
+        return (Int(clamping: base), series)
+    }
+
+    /// The first series and the starts from there on; nil for a broken format.
+    static func decodeStarts(_ bytes: [UInt8]) -> (base: Int, seconds: [Int64])? {
+        do {
+            var reader = RecordReader(ByteReader(bytes.span.bytes))
+            let base = try reader.unsigned()
+            var seconds: [Int64] = []
+            for _ in 0..<(try reader.count()) { seconds.append(try reader.signed()) }
+            // No process can hold that many series; a larger base would not fit the sums made of it.
+            guard reader.isAtEnd, base <= UInt64(UInt32.max) else { return nil }
+            return (Int(base), seconds)
+        } catch { return nil }
+    }
+}
