@@ -28,6 +28,13 @@ package struct ClassicBuckets: RawRepresentable, Hashable, Sendable {
         ClassicBounds.shared.number(of: bounds).map { ClassicBuckets(known: UInt8($0)) }
     }
 
+    /// The list with these bounds, when there is one.
+    static func known(_ bounds: [Double]) -> ClassicBuckets? {
+        ClassicBounds.shared.number(of: bounds, makes: false).map { ClassicBuckets(known: UInt8($0)) }
+    }
+
+    var isBuiltIn: Bool { rawValue <= Self.wide.rawValue }
+
     /// Upper bounds, inclusive and ascending, without `+Inf`.
     package var bounds: [Double] { ClassicBounds.shared.bounds(Int(rawValue)) }
 
@@ -68,11 +75,11 @@ struct ClassicBounds: @unchecked Sendable {
 
     var layoutCount: Int { known.value.withLock { $0 } }
 
-    func number(of list: [Double]) -> Int? {
+    func number(of list: [Double], makes: Bool = true) -> Int? {
         guard list.count < ClassicBuckets.largestCount else { return nil }
         return known.value.withLock { count in
             if let number = (0..<count).first(where: { bounds($0) == list }) { return number }
-            guard count < ClassicBuckets.layouts else { return nil }
+            guard makes, count < ClassicBuckets.layouts else { return nil }
             for (index, bound) in list.enumerated() { table[count * ClassicBuckets.largestCount + index] = bound }
             counts[count] = list.count
             count += 1

@@ -28,7 +28,7 @@ enum DefinitionCodec {
 
     private static func write(_ buckets: ClassicBuckets?, to writer: inout ByteWriter) {
         guard let buckets else { return writer.write(noLayout) }
-        if buckets == .durations || buckets == .wide { return writer.write(buckets.rawValue) }
+        if buckets.isBuiltIn { return writer.write(buckets.rawValue) }
         writer.write(ownLayout)
         let bounds = buckets.bounds
         writer.writeVarint(UInt64(bounds.count))

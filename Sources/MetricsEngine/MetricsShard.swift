@@ -187,6 +187,7 @@ struct ShardCore: ~Copyable {
                 apply(scaled, to: series & (KeyCache.firstScaled - 1))
             }
         }
+        // What a rule drops is in no window, so it is not among the lines that windows carry.
         if isDropped { droppedLines += 1 } else { countLine() }
         return nil
     }

@@ -7,6 +7,8 @@ package struct SeriesPreview: Sendable {
     package var labels: [(name: String, value: String)]
     /// Labels of the identity that repeated the name of another and were left out.
     package var repeatedLabels: Int
+    /// Upper bounds of a histogram's classic buckets, without `+Inf`.
+    package var bounds: [Double]?
     /// The series is there already.
     package var isKnown = false
     /// A limit is reached: the samples would go to an overflow series.

@@ -104,12 +104,15 @@ struct SeriesRegistry: ~Copyable {
     func preview(_ identity: MetricIdentity) -> SeriesPreview {
         let key = FamilyKey(identity)
         let known = familyIDs[key]
-        var family = known.map { families[Int($0)] } ?? newFamily(key, identity)
+        // A layout is numbered when a family is made with it, not when somebody asks.
+        var family = known.map { families[Int($0)] } ?? newFamily(key, identity, buckets: ClassicBuckets.known)
         if known == nil { resolveConflict(of: &family, key) }
         let (text, duplicates) = MetricNaming.labelText(
             identity.labels, own: identity.ownKeys, isHistogram: family.kind == .histogram)
         var preview = SeriesPreview(
             family: family, labels: text.withUnsafeBytes { MetricNaming.labels(of: $0) }, repeatedLabels: duplicates)
+        preview.bounds = known == nil ? identity.buckets ?? family.buckets?.bounds : family.buckets?.bounds
+        if family.kind != .histogram { preview.bounds = nil }
         preview.isKnown = known.map { find($0, text) != nil } ?? false
         let isFamilyFull = known.map { states[Int($0)].seriesCount >= limits.seriesPerFamily } ?? false
         preview.isOverflow =
@@ -129,11 +132,13 @@ struct SeriesRegistry: ~Copyable {
         return addFamily(key, newFamily(key, identity), sentName: identity.sentName)
     }
 
-    private func newFamily(_ key: FamilyKey, _ identity: MetricIdentity) -> MetricFamily {
+    private func newFamily(
+        _ key: FamilyKey, _ identity: MetricIdentity, buckets: ([Double]) -> ClassicBuckets? = ClassicBuckets.of
+    ) -> MetricFamily {
         let standard: ClassicBuckets = key.name.hasSuffix("_seconds") || identity.kind == .timer ? .durations : .wide
         return MetricFamily(
             name: key.name, kind: key.kind, help: identity.help ?? helpText(identity.sentName, identity.kind),
-            buckets: key.kind == .histogram ? identity.buckets.flatMap(ClassicBuckets.of) ?? standard : nil)
+            buckets: key.kind == .histogram ? identity.buckets.flatMap(buckets) ?? standard : nil)
     }
 
     private func resolveConflict(of family: inout MetricFamily, _ key: FamilyKey) {

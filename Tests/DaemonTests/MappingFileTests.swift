@@ -52,7 +52,7 @@ import Testing
         #expect(failure(file) == nil)
         #expect(
             try notes(file) == [
-                "m.yaml:2: summaries are kept as histograms", "m.yaml:19: a ttl of a single rule is not applied",
+                "m.yaml:2: summaries are kept as histograms", "m.yaml:20: a ttl of a single rule is not applied",
             ])
         #expect(failure("") == nil)
     }

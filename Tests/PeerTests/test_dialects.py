@@ -91,3 +91,29 @@ def test_a_bad_mapping_stops_the_start(tmp_path):
     mapping.write_text("mappings:\n- match: a.*\n  name: x_$9\n")
     with pytest.raises(AssertionError, match="bad.yaml:3: 'x_\\$9' names group 9"):
         Daemon(tmp_path / "data", f"--statsd-mapping={mapping}")
+
+
+def test_own_buckets_and_counters_survive_a_crash(start, tmp_path):
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text("""
+mappings:
+- match: "*.time"
+  name: "${1}_seconds"
+  count_name: "${1}_calls_total"
+  histogram_options: {buckets: [0.02, 0.2]}
+""")
+    daemon = start(f"--statsd-mapping={mapping}")
+    crest("explain", "other.time:1|ms", server=daemon.url(""))
+    for expected in (2, 4):
+        send(daemon, "pay.time:10|ms", "pay.time:100|ms")
+
+        def right():
+            families = scrape(daemon)
+            assert sample(families, "pay_calls_total") == expected
+            assert sample(families, "pay_seconds_bucket", le="0.02") == expected / 2
+            assert sample(families, "pay_seconds_bucket", le="0.2") == expected
+            return True
+        eventually(right)
+        daemon.kill()
+        daemon.start()
+    eventually(lambda: sample(scrape(daemon), "pay_calls_total") == 4)

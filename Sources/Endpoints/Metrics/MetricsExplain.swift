@@ -169,10 +169,10 @@ extension MetricsService {
         let scale = identity.scale * (kind == .timer ? 0.001 : 1)
         if scale != 1 { json.number("scale", scale) }
         writeLabels(preview, to: &json)
-        if let buckets = preview.family.buckets {
+        if let bounds = preview.bounds {
             json.key("buckets")
             json.beginArray()
-            for bound in buckets.bounds { json.number(bound) }
+            for bound in bounds { json.number(bound) }
             json.endArray()
         }
         if let counter = identity.countingCounter { json.string("counter", engine.preview(counter).sampleName) }

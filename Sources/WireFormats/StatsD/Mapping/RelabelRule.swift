@@ -34,12 +34,12 @@ package struct RelabelRule: Sendable {
         do throws(RegexError) { self.regex = try LinearRegex(regex) } catch {
             throw MappingError("regular expression '\(regex)': \(error)")
         }
+        if action == .replace, targetLabel?.isEmpty ?? true { throw MappingError("replace needs a target_label") }
         let isUsed = action == .replace || action == .labelMap
         self.replacement = try MappingTemplate(isUsed ? replacement : "", groupNames: self.regex.groupNames)
         switch action {
         case .replace:
-            guard let targetLabel, !targetLabel.isEmpty else { throw MappingError("replace needs a target_label") }
-            target = try MappingTemplate(targetLabel, groupNames: self.regex.groupNames)
+            target = try MappingTemplate(targetLabel ?? "", groupNames: self.regex.groupNames)
         case .keep, .drop:
             guard !sourceLabels.isEmpty else { throw MappingError("\(action.rawValue) needs source_labels") }
             target = nil
