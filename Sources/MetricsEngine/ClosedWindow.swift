@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// What one shard gathered in one second, ready to be merged. Immutable once it is in a ``WindowQueue``.
 final class ClosedWindow: Sendable {
     /// Unix second in which the window was opened.
@@ -7,17 +9,29 @@ final class ClosedWindow: Sendable {
     /// Per histogram of `histograms`, in its order: the classic counts, one layout after the other.
     let classicCounts: [Double]
     let sets: [(series: UInt32, members: DistinctSet)]
+    let exemplars: [SeriesExemplar]
+    /// Unix nanoseconds from which a series that is new counts, where the sender told.
+    let starts: [UInt32: Int64]
 
     init(
         second: Int64, scalars: [ScalarChange], histograms: HistogramSecond, classicCounts: [Double],
-        sets: [(series: UInt32, members: DistinctSet)]
+        sets: [(series: UInt32, members: DistinctSet)], exemplars: [SeriesExemplar] = [],
+        starts: [UInt32: Int64] = [:]
     ) {
         self.second = second
         self.scalars = scalars
         self.histograms = histograms
         self.classicCounts = classicCounts
         self.sets = sets
+        self.exemplars = exemplars
+        self.starts = starts
     }
+}
+
+/// An exemplar on its way to the bucket of its value.
+struct SeriesExemplar: Sendable {
+    var series: UInt32
+    var exemplar: Exemplar
 }
 
 /// One counter's or gauge's change in a window.
@@ -42,8 +56,13 @@ struct HistogramSecond: Sendable {
         var bucketCount: UInt16
         var schema: Int8
         var isWide: Bool
+        /// A ``ClassicBuckets``, or ``ownLayout``: the classic counts go by the bounds of the family.
         var layout: UInt8
+        /// The buckets are estimates, made of classic counts.
+        var isEstimate = false
     }
+
+    static let ownLayout = UInt8.max
 
     var parts: [Part] = []
     var words: [UInt32] = []

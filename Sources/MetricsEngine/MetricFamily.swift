@@ -26,6 +26,11 @@ package struct MetricFamily: Sendable {
     package var help: String
     /// The `le` layout of histograms.
     package var buckets: ClassicBuckets?
+    /// The `le` bounds of a histogram that came with bounds of its own; then `buckets` is nil.
+    package var ownBounds: [Double]?
+
+    /// The `le` bounds of a histogram, ascending, without `+Inf`.
+    package var bounds: [Double] { ownBounds ?? buckets?.bounds ?? [] }
 
     /// Every name a family of this kind may put on a sample line, in either text format, and its own.
     var reservedNames: [String] {

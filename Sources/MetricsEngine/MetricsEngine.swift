@@ -5,10 +5,12 @@ package import Telemetry
 ///
 ///     receive thread -> MetricsShard (its own) -> ring of closed seconds -> MetricsEngine -> scrapes, queries
 ///
-/// Two locks: the registry's, taken when a key is seen for the first time, and the store's, taken by ``advance``,
+/// Three locks: the OTLP streams', taken by ``apply(_:nowNanoseconds:startedNanoseconds:)``; the registry's, taken when a key is seen for the first time, and the store's, taken by ``advance``,
 /// scrapes and queries. A receiver that knows its keys takes neither.
 package final class MetricsEngine: Sendable {
-    private let registry: Mutex<SeriesRegistry>
+    let registry: Mutex<SeriesRegistry>
+    /// The last points of cumulative OTLP streams. Taken before the store's lock, never inside of it.
+    let streams = Mutex(PointStreams())
     private let store = Mutex(MetricsStore())
     private let queues = Mutex<[WindowQueue]>([])
     private let memberHash = KeyedHash.random()
@@ -76,4 +78,9 @@ package final class MetricsEngine: Sendable {
 
     /// Seconds of live histograms that were dropped for want of memory.
     package var evictedLiveWindows: UInt64 { store.withLock { $0.live.evicted } }
+
+    /// Exemplars held, and those that found no room.
+    package var exemplarCounts: (held: Int, dropped: UInt64) {
+        store.withLock { ($0.exemplars.count, $0.exemplars.dropped) }
+    }
 }

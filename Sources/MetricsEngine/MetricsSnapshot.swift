@@ -9,6 +9,18 @@ package struct SeriesRow {
     /// Histograms: weight per classic bucket, not cumulated, the one above all bounds last.
     package let classic: [Double]
     package let sum: Double
+    /// Unix nanoseconds from which counters and histograms count.
+    package let startNanoseconds: Int64
+    /// The last exemplar of each classic bucket that has one; at most one for a counter.
+    package let exemplars: [BucketExemplar]
+    let histogram: MetricsStore.Histogram?
+
+    /// The exponential buckets of a histogram at `schema`, or coarser when they are held so; nil when they are only
+    /// estimates. Their weights add up to those of `classic`.
+    package func nativeBuckets(schema: Int) -> NativeBuckets? {
+        guard let histogram, !histogram.isEstimate else { return nil }
+        return histogram.buckets.native(schema: schema)
+    }
 }
 
 extension MetricsEngine {
@@ -32,7 +44,9 @@ extension MetricsEngine {
                     series(
                         SeriesRow(
                             labels: store.series[Int(id)].labels, value: store.values[Int(id)],
-                            classic: histogram?.classic ?? [], sum: histogram?.sum ?? 0))
+                            classic: histogram?.classic ?? [], sum: histogram?.sum ?? 0,
+                            startNanoseconds: store.starts[Int(id)], exemplars: store.exemplars.of(id),
+                            histogram: histogram))
                 }
             }
         }

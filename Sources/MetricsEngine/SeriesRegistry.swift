@@ -52,6 +52,45 @@ struct SeriesRegistry: ~Copyable {
         let family = familyID(of: name, kind: kind)
         let (text, duplicates) = MetricNaming.labelText(labels)
         counts.duplicateLabels += UInt64(duplicates)
+        return register(family, text)
+    }
+
+    /// The series of an identity that is translated already.
+    /// - Parameters:
+    ///   - name: without `_total` for counters.
+    ///   - labels: the text between the braces of a sample line.
+    ///   - bounds: those of a histogram; only the first series of a family decides.
+    mutating func register(
+        family name: String, kind: MetricFamilyKind, labels text: [UInt8], help: String, bounds: [Double]? = nil
+    ) -> (series: SeriesRegistration, bounds: [Double]) {
+        let family = familyID(translated: name, kind: kind, help: help, bounds: bounds)
+        return (register(family, text), families[Int(family)].bounds)
+    }
+
+    private mutating func familyID(
+        translated name: String, kind: MetricFamilyKind, help: String, bounds: [Double]?
+    ) -> UInt32 {
+        let key = FamilyKey(name: name, kind: kind)
+        if let known = familyIDs[key] { return known }
+        if families.count >= limits.families {
+            let metricKind: MetricKind =
+                switch kind {
+                case .counter: .counter
+                case .gauge: .gauge
+                case .histogram: .histogram
+                case .distinct: .set
+                }
+            return overflowFamily(kind, metricKind)
+        }
+        let family = addFamily(key, help: help, sentName: Array(name.utf8))
+        if kind == .histogram, let bounds, bounds != families[Int(family)].bounds {
+            families[Int(family)].buckets = ClassicBuckets.allCases.first { $0.bounds == bounds }
+            if families[Int(family)].buckets == nil { families[Int(family)].ownBounds = bounds }
+        }
+        return family
+    }
+
+    private mutating func register(_ family: UInt32, _ text: [UInt8]) -> SeriesRegistration {
         if let known = find(family, text) { return registration(known) }
         let isFull = counts.series >= UInt64(limits.series)
         if isFull || states[Int(family)].seriesCount >= limits.seriesPerFamily {

@@ -79,6 +79,7 @@ private struct ReceiverCore: ~Copyable {
     private let counters: LineCounters
     private let shard: MetricsShard
     private var reader: StatsDReader
+    private var trace = StatsDTraceTag()
     private var seen: UInt64 = 0
     private var applied: UInt64 = 0
     private var events: UInt64 = 0
@@ -111,7 +112,7 @@ private struct ReceiverCore: ~Copyable {
                 if shard.record(name: reader.name, tags: reader.tags, samples: reader.samples) == nil {
                     applied &+= 1
                 } else {
-                    recordNewKey()
+                    recordUnknown()
                 }
             case .event:
                 seen &+= 1
@@ -128,18 +129,39 @@ private struct ReceiverCore: ~Copyable {
         }
     }
 
-    /// Applies a line whose key bytes the shard does not know yet under every kind the line has.
+    /// A line whose bytes the shard does not know: it may carry a trace id, which is no part of its key.
     @inline(never)
-    private mutating func recordNewKey() {
+    private mutating func recordUnknown() {
+        guard trace.take(name: reader.name, tags: reader.tags) else {
+            return recordNewKey(name: reader.name, tags: reader.tags)
+        }
+        let taken = trace
+        taken.name.withUnsafeBytes { name in
+            taken.tags.withUnsafeBytes { bytes in
+                let tags = UnsafeRawBufferPointer(rebasing: bytes[...])
+                if shard.record(name: name, tags: tags, samples: reader.samples) == nil {
+                    applied &+= 1
+                } else {
+                    recordNewKey(name: name, tags: tags)
+                }
+                if let traceID = taken.traceID {
+                    shard.attach(trace: traceID, name: name, tags: tags, samples: reader.samples)
+                }
+            }
+        }
+    }
+
+    /// Applies a line whose key bytes the shard does not know yet under every kind the line has.
+    private mutating func recordNewKey(name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer) {
         do {
-            let identity = try StatsDIdentity(name: reader.name, tags: reader.tags)
+            let identity = try StatsDIdentity(name: name, tags: tags)
             for _ in 0..<Self.bindAttempts {
-                guard let kind = shard.record(name: reader.name, tags: reader.tags, samples: reader.samples) else {
+                guard let kind = shard.record(name: name, tags: tags, samples: reader.samples) else {
                     applied &+= 1
                     return
                 }
                 let series = engine.register(name: identity.name, labels: identity.labels, kind: kind)
-                shard.bind(name: reader.name, tags: reader.tags, kind: kind, to: series)
+                shard.bind(name: name, tags: tags, kind: kind, to: series)
             }
             for sample in reader.samples {
                 let series = engine.register(name: identity.name, labels: identity.labels, kind: sample.kind)

@@ -1,3 +1,5 @@
+package import Telemetry
+
 /// The endpoints of the metrics side, plugged in by the daemon. Bodies arrive inflated.
 package struct MetricsHandlers: Sendable {
     /// `POST /api/v1/statsd`.
@@ -6,16 +8,20 @@ package struct MetricsHandlers: Sendable {
     package var scrape: @Sendable (Request) -> Response
     /// `GET /api/crest/v1/series`.
     package var series: @Sendable (Request) -> Response
+    /// The points of `POST /v1/metrics`; nil when no metrics are taken.
+    package var points: (@Sendable (MetricPoints) -> PointOutcome)?
 
     /// Those left out answer 404, saying that this daemon takes no metrics.
     package init(
         statsD: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         scrape: @escaping @Sendable (Request) -> Response = { _ in unavailable },
-        series: @escaping @Sendable (Request) -> Response = { _ in unavailable }
+        series: @escaping @Sendable (Request) -> Response = { _ in unavailable },
+        points: (@Sendable (MetricPoints) -> PointOutcome)? = nil
     ) {
         self.statsD = statsD
         self.scrape = scrape
         self.series = series
+        self.points = points
     }
 
     package static let unavailable = Response.text("metrics are off in this daemon\n", status: 404)
