@@ -5,7 +5,8 @@ package import Telemetry
 ///
 ///     receive thread -> MetricsShard (its own) -> ring of closed seconds -> MetricsEngine -> scrapes, queries
 ///
-/// Three locks: the OTLP streams', taken by ``apply(_:nowNanoseconds:startedNanoseconds:)``; the registry's, taken when a key is seen for the first time, and the store's, taken by ``advance``,
+/// Three locks: the OTLP streams', taken by ``apply(_:nowNanoseconds:startedNanoseconds:)``; the registry's,
+/// taken when a key is seen for the first time, and the store's, taken by ``advance``,
 /// scrapes and queries. A receiver that knows its keys takes neither.
 package final class MetricsEngine: Sendable {
     let registry: Mutex<SeriesRegistry>

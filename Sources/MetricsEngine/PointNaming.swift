@@ -1,6 +1,7 @@
 internal import Telemetry
 
-/// Names of OTLP metrics and attributes as Prometheus' translation strategy `UnderscoreEscapingWithSuffixes` makes them.
+/// Names of OTLP metrics and attributes as Prometheus' translation strategy `UnderscoreEscapingWithSuffixes`
+/// makes them.
 ///
 ///     http.server.request.duration, s   -> http_server_request_duration_seconds
 ///     orders, {order}, monotonic sum    -> orders_total              (`_total` is added on the sample line)
