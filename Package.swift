@@ -73,18 +73,21 @@ let package = Package(
         .target(
             name: "Daemon",
             dependencies: [
-                "Listeners", "HostIO", "Endpoints", "SegmentStore", "MetricsEngine", "QueryEngine",
+                "Listeners", "HostIO", "Endpoints", "SegmentStore", "MetricsEngine", "QueryEngine", "WireFormats",
                 "Telemetry", logging, "Yams",
             ], swiftSettings: settings),
         // 7 programs
         .executableTarget(name: "crestd", dependencies: ["Daemon", argumentParser], swiftSettings: settings),
-        .executableTarget(name: "crest", dependencies: [httpClient, argumentParser] + nio, swiftSettings: settings),
+        .executableTarget(
+            name: "crest", dependencies: ["SegmentStore", "HostIO", "Telemetry", httpClient, argumentParser] + nio,
+            swiftSettings: settings),
         .executableTarget(
             name: "promo-shop", dependencies: ["CrestClient", argumentParser, metrics, tracing],
             swiftSettings: settings),
         .executableTarget(
             name: "bench",
-            dependencies: ["WireFormats", "Telemetry", "CLinux", argumentParser], swiftSettings: settings),
+            dependencies: ["WireFormats", "SegmentStore", "HostIO", "Telemetry", "CLinux", argumentParser],
+            swiftSettings: settings),
         // tests
         .target(
             name: "TestKit", dependencies: ["SegmentStore", "Telemetry", "Bytes"], path: "Tests/TestKit",
@@ -102,8 +105,8 @@ let package = Package(
             "SegmentStoreTests": ["SegmentStore", "HostIO"],
             "QueryEngineTests": ["QueryEngine"],
             "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine"],
-            "ListenersTests": ["Listeners", "Endpoints"],
-            "DaemonTests": ["Daemon", logging],
+            "ListenersTests": ["Listeners", "Endpoints", "CLinux"],
+            "DaemonTests": ["Daemon", "Endpoints", "WireFormats", logging],
             "CrestClientTests": ["CrestClient", metrics, tracing],
             "TidyTests": [],
         ])

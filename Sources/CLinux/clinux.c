@@ -2,6 +2,7 @@
 #include "clinux.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,9 @@
 
 #ifndef SO_MEMINFO
 #define SO_MEMINFO 55
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
 #endif
 #define MEMINFO_DROPS 8
 #define MEMINFO_VARS 9
@@ -67,15 +71,18 @@ int clinux_receive(int fd, struct clinux_batch *batch, struct clinux_datagram *o
     int count = recvmmsg(fd, batch->headers, batch->slots, MSG_WAITFORONE, NULL);
     if (count < 0) return -errno;
     for (int i = 0; i < count; i++) {
+        struct msghdr *header = &batch->headers[i].msg_hdr;
         out[i].offset = (uint32_t)i * batch->slot_bytes;
         out[i].length = batch->headers[i].msg_len;
-        out[i].truncated = (batch->headers[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
-    }
-    if (count > 0) {
-        struct msghdr *last = &batch->headers[count - 1].msg_hdr;
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(last); c; c = CMSG_NXTHDR(last, c)) {
+        out[i].truncated = (header->msg_flags & MSG_TRUNC) != 0;
+        out[i].segment = 0;
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
             if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
                 memcpy(kernel_drops, CMSG_DATA(c), sizeof *kernel_drops);
+            } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+                int segment = 0;
+                memcpy(&segment, CMSG_DATA(c), sizeof segment);
+                if (segment > 0 && (uint32_t)segment < out[i].length) out[i].segment = (uint32_t)segment;
             }
         }
     }

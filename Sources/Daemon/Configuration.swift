@@ -1,4 +1,6 @@
+package import Endpoints
 package import Telemetry
+package import WireFormats
 
 /// Everything about the daemon that can be set, with the defaults of a start without arguments.
 package struct Configuration: Hashable, Sendable {
@@ -23,6 +25,8 @@ package struct Configuration: Hashable, Sendable {
 
     /// By setting name, in the order of the ready line. Only `statsd` may have more than one address.
     package var listeners: [ListenerName: [ListenerAddress]] = [:]
+    /// Sockets and threads of each UDP address of `--statsd`; nil: by the number of cores.
+    package var statsDWorkers: Int?
     package var dataDirectory = ""
     package var durability = Durability.synced
     package var memoryLimit: UInt64 = 0
@@ -31,7 +35,15 @@ package struct Configuration: Hashable, Sendable {
     /// Nanoseconds from arrival; nil: for ever.
     package var retentionAge: UInt64?
     package var retentionSpace = Space.percent(80)
+    /// Nanoseconds after which a snapshot is removed; nil: never.
+    package var snapshotAge: UInt64?
     package var allowsInsecureBind = false
+    package var statsDProfile = StatsDProfile.auto
+    package var gaugeSign = StatsDDialect.GaugeSign.auto
+    /// Paths of mapping files, or names of those that come with the program, in the order they are applied.
+    package var statsDMappings: [String] = []
+    /// What stands in them, filled in when the sources are resolved.
+    package var statsDMappingTexts: [String] = []
 
     package init() {}
 

@@ -39,6 +39,7 @@ package struct ConfigurationSources: Sendable {
             resolved.origins[setting.name] = origin
         }
         try checkReach(resolved)
+        try loadMappings(&resolved)
         return resolved
     }
 
@@ -48,6 +49,21 @@ package struct ConfigurationSources: Sendable {
         case .text(let text): return (path, try ConfigurationFile(text, path: path))
         case .failure(let reason): throw StartFailure(.configuration, "\(path): \(reason)")
         }
+    }
+
+    private func loadMappings(_ resolved: inout ResolvedConfiguration) throws(StartFailure) {
+        for path in resolved.configuration.statsDMappings {
+            if let shipped = ShippedMappings.all[path] {
+                resolved.configuration.statsDMappingTexts.append(shipped)
+                continue
+            }
+            switch readFile(path) {
+            case .text(let text): resolved.configuration.statsDMappingTexts.append(text)
+            case .failure(let reason):
+                throw StartFailure(.configuration, "--statsd-mapping: \(path): \(reason)")
+            }
+        }
+        resolved.warnings += try resolved.configuration.mappingRules().notes
     }
 
     private func value(

@@ -21,30 +21,36 @@ package final class CrestDaemon: Sendable {
     let server: HTTPServer
     let disk: HostDisk
     let startedAt = SystemClock.now()
-    let bound = Mutex<[ListenerName: [BindAddress]]>([:])
-    let udp = Mutex<[(name: String, listener: UDPListener)]>([])
+    let bound = Mutex<[ListenerName: [ListenerAddress]]>([:])
+    let udp = Mutex<[(name: String, listener: any DatagramListener)]>([])
+    let streams = Mutex<[(name: String, listener: LineListener)]>([])
     /// What `POST /-/reload` and SIGHUP do; set by the program.
     let reloading = Mutex<@Sendable () -> String?>({ "this daemon has nothing to reload" })
     private let service = Mutex<MetricsService?>(nil)
+    let metricsLog = Mutex<MetricsLog?>(nil)
+    private let tally: LineTally
 
     /// Starts everything and returns when the daemon is ready.
     package init(_ configuration: Configuration, log: Logger) throws(StartFailure) {
         self.configuration = configuration
         self.log = log
         disk = try Self.openDirectory(configuration.dataDirectory)
+        tally = configuration.durability == .memory ? LineTally() : disk.mapTally() ?? LineTally()
         do {
             server = try HTTPServer(limits: Self.limits(configuration), loopThreads: 2, poolThreads: 2)
         } catch {
             throw StartFailure(.runtime, "cannot start event loops: \(error)")
         }
         do throws(StartFailure) {
-            let metrics = makeMetrics()
+            let metrics = makeMetrics(try configuration.statsDDialect())
             service.withLock { $0 = metrics }
             try bindHTTP(Router(context(metrics)))
             try openStore()
-            try bindDatagrams(metrics)
+            try openMetricsLog(metrics)
+            try bindStatsD(metrics)
         } catch {
             stopListeners(within: .zero)
+            closeMetricsLog()
             door.store?.close()
             throw error
         }
@@ -64,6 +70,9 @@ package final class CrestDaemon: Sendable {
         door.store?.applyRetention(now: SystemClock.now())
     }
 
+    /// Applies what of a new configuration can change while running, the log level aside.
+    func apply(_ configuration: Configuration) { door.store?.setRetention(retention(configuration)) }
+
     package func onReload(_ reload: @escaping @Sendable () -> String?) { reloading.withLock { $0 = reload } }
 
     /// Stops accepting, finishes what is in flight, seals and closes the store. Blocks.
@@ -73,14 +82,17 @@ package final class CrestDaemon: Sendable {
         phase.set(ready: false)
         let isDrained = stopListeners(within: limit)
         if !isDrained { log.warning("requests in flight were cut") }
+        let isLogSafe = closeMetricsLog()
+        if !isLogSafe { log.error("the metrics log does not have the last seconds of the metrics") }
         let isSafe = door.store?.close() ?? true
         if !isSafe { log.error("the store could not write everything it holds in memory") }
-        return isSafe
+        return isSafe && isLogSafe
     }
 
     @discardableResult
     private func stopListeners(within limit: Duration) -> Bool {
         for entry in udp.withLock({ $0 }) { entry.listener.stop() }
+        for entry in streams.withLock({ $0 }) { entry.listener.stop() }
         return server.drain(within: limit)
     }
 
@@ -103,18 +115,7 @@ package final class CrestDaemon: Sendable {
     }
 
     private func openStore() throws(StartFailure) {
-        var settings = StoreConfiguration(wallClock: SystemClock.now)
-        settings.durability = configuration.durability
-        settings.headBytes = Int(clamping: configuration.memoryLimit / 32 * 3)
-        settings.commitQueueBytes = Int(clamping: configuration.memoryLimit / 8)
-        settings.retention = RetentionPolicy(age: configuration.retentionAge, bytes: retentionBytes())
-        settings.log = { [log] level, text in
-            switch level {
-            case .info: log.info("\(text)")
-            case .warning: log.warning("\(text)")
-            case .error: log.error("\(text)")
-            }
-        }
+        let settings = storeSettings()
         do {
             let store = try SegmentStore.open(disk, configuration: settings)
             ledger.spansReceived.store(store.ledgerTerms.stored, ordering: .releasing)
@@ -123,7 +124,52 @@ package final class CrestDaemon: Sendable {
         } catch { throw StartFailure(error, directory: configuration.dataDirectory) }
     }
 
-    private func retentionBytes() -> UInt64? {
+    private func storeSettings() -> StoreConfiguration {
+        var settings = StoreConfiguration(wallClock: SystemClock.now)
+        settings.durability = configuration.durability
+        settings.headBytes = Int(clamping: configuration.memoryLimit / 32 * 3)
+        settings.commitQueueBytes = Int(clamping: configuration.memoryLimit / 8)
+        settings.retention = retention(configuration)
+        settings.snapshotAge = configuration.snapshotAge
+        settings.log = { [log] level, text in
+            switch level {
+            case .info: log.info("\(text)")
+            case .warning: log.warning("\(text)")
+            case .error: log.error("\(text)")
+            }
+        }
+        return settings
+    }
+
+    /// Brings the metric state back; the store, and with it the directory's lock, must be open.
+    private func openMetricsLog(_ metrics: MetricsService) throws(StartFailure) {
+        do {
+            let opened = try MetricsLog.open(disk, source: metrics, tally: tally, configuration: storeSettings())
+            metricsLog.withLock { $0 = opened }
+            ledger.linesLostAtCrash.store(opened.counts.lostLines, ordering: .relaxed)
+            for problem in opened.recovery.problems { log.warning("recovery: \(problem)") }
+            if opened.recovery.groups > 0 {
+                log.info(
+                    "metrics recovered",
+                    metadata: [
+                        "series": "\(metrics.engine.seriesCounts.series)", "bytes": "\(opened.recovery.bytes)",
+                        "lost_lines": "\(opened.recovery.lostLines)",
+                    ])
+            }
+        } catch { throw StartFailure(StoreOpenError(disk: error), directory: configuration.dataDirectory) }
+    }
+
+    @discardableResult
+    private func closeMetricsLog() -> Bool {
+        service.withLock { $0 }?.finish()
+        return metricsLog.withLock { $0 }?.close() ?? true
+    }
+
+    private func retention(_ configuration: Configuration) -> RetentionPolicy {
+        RetentionPolicy(age: configuration.retentionAge, bytes: retentionBytes(configuration))
+    }
+
+    private func retentionBytes(_ configuration: Configuration) -> UInt64? {
         switch configuration.retentionSpace {
         case .bytes(let bytes): return bytes
         case .percent(let share):
@@ -146,15 +192,16 @@ package final class CrestDaemon: Sendable {
         for problem in recovery.problems { log.warning("recovery: \(problem)") }
     }
 
-    private func makeMetrics() -> MetricsService {
+    private func makeMetrics(_ dialect: StatsDDialect) -> MetricsService {
         MetricsService(
-            ledger: ledger, now: SystemClock.now,
+            engine: MetricsEngine(tally: tally), ledger: ledger, now: SystemClock.now, dialect: dialect,
             selfMetrics: { [weak self] in self?.metrics.families ?? [] })
     }
 
     private var metrics: DaemonMetrics {
         DaemonMetrics(
-            store: door.store?.ledgerTerms, server: server, udp: udp.withLock { $0 }, isReady: phase.isReady)
+            store: door.store?.ledgerTerms, metricsLog: metricsLog.withLock { $0 }?.counts, server: server,
+            udp: udp.withLock { $0 }, streams: streams.withLock { $0 }, isReady: phase.isReady)
     }
 
     var seriesCount: Int {
@@ -171,32 +218,19 @@ package final class CrestDaemon: Sendable {
                 let service = HTTPWiring(router: router, role: role, phase: phase).service
                 do throws(ListenerError) {
                     let real = try server.bind(address, service: service)
-                    note(real, of: name)
+                    note(.internet(real), of: name)
                 } catch { throw StartFailure(error, name) }
             }
         }
     }
 
-    private func note(_ address: BindAddress, of name: ListenerName) {
+    func note(_ address: ListenerAddress, of name: ListenerName) {
         bound.withLock { bound in bound[name, default: []].append(address) }
-    }
-
-    private func bindDatagrams(_ metrics: MetricsService) throws(StartFailure) {
-        for case .internet(let address) in configuration.addresses(.statsD) {
-            do throws(ListenerError) {
-                let listener = try UDPListener(address, ledger: ledger) { _ in
-                    StatsDDatagrams(receiver: metrics.makeReceiver())
-                }
-                note(listener.address, of: .statsD)
-                let label = "statsd/\(listener.address.port)"
-                udp.withLock { listeners in listeners.append((name: label, listener: listener)) }
-            } catch { throw StartFailure(error, .statsD) }
-        }
     }
 }
 
 extension StartFailure {
-    fileprivate init(_ error: ListenerError, _ name: ListenerName) {
+    init(_ error: ListenerError, _ name: ListenerName) {
         let code: ExitCode = if case .notPermitted = error { .permission } else { .runtime }
         self.init(code, "--\(name.rawValue): \(error)")
     }

@@ -20,7 +20,10 @@ extension CrestDaemon {
             }
         }
         questions.durableSequence = { door.store?.ledgerTerms.durableSequence ?? 0 }
+        questions.delete = { door.delete($0) }
         questions.store = { door.store.map { StoreCounts($0.ledgerTerms) } ?? StoreCounts() }
+        questions.makeSnapshot = { [weak self] in self?.makeSnapshot() ?? .failure(SnapshotRefusal("stopping")) }
+        questions.snapshots = { [weak self] in self?.snapshots ?? [] }
         questions.status = { [weak self] in self?.status ?? DaemonStatus() }
         questions.reload = { [weak self] in self?.reloading.withLock { $0 }() ?? "stopping" }
         return EndpointContext(
@@ -39,6 +42,9 @@ extension CrestDaemon {
         status.dataDirectory = configuration.dataDirectory
         status.seriesCount = seriesCount
         status.residentBytes = HostProcess.residentBytes
+        if let problem = metricsLog.withLock({ $0 })?.counts.problem {
+            status.warnings.append("the metrics log cannot be written: \(problem)")
+        }
         guard let store = door.store else { return status }
         let terms = store.ledgerTerms
         status.segmentCount = terms.segmentCount
@@ -64,6 +70,7 @@ extension StoreCounts {
         expired = terms.expired
         thinned = terms.thinned
         deleted = terms.deleted
+        merged = terms.merged
         quarantined = terms.quarantined
         lost = terms.lost
     }

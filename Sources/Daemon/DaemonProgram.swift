@@ -65,7 +65,9 @@ package struct DaemonProgram: Sendable {
         for warning in resolved.warnings { log.warning("\(warning)") }
         if HostProcess.isRoot { log.warning("running as root; a user of its own is enough for crestd") }
         let daemon = try CrestDaemon(configuration, log: log)
-        let reload = Reload(sources: sources, running: configuration, threshold: threshold, log: log)
+        let reload = Reload(
+            sources: sources, running: configuration, threshold: threshold, log: log,
+            apply: { [weak daemon] in daemon?.apply($0) })
         daemon.onReload { reload() }
         warnOfListenersNotBuilt(resolved, log)
         let line = configuration.logFormat == .json ? daemon.readyLine.json : daemon.readyLine.text
@@ -95,8 +97,7 @@ package struct DaemonProgram: Sendable {
             let isAsked = resolved.configuration.addresses(name).contains { address in
                 switch address {
                 case .off: false
-                case .internet: !name.isBuilt
-                case .unixDatagram, .stream: true
+                case .internet, .unixDatagram, .stream: !name.isBuilt
                 }
             }
             if isAsked { log.warning("this version has no such listener; it stays off: --\(name.rawValue)") }
@@ -116,8 +117,13 @@ private final class Reload: Sendable {
     private let running: Mutex<Configuration>
     private let threshold: LogThreshold
     private let log: Logger
+    private let apply: @Sendable (Configuration) -> Void
 
-    init(sources: ConfigurationSources, running: Configuration, threshold: LogThreshold, log: Logger) {
+    init(
+        sources: ConfigurationSources, running: Configuration, threshold: LogThreshold, log: Logger,
+        apply: @escaping @Sendable (Configuration) -> Void
+    ) {
+        self.apply = apply
         self.sources = sources
         self.running = Mutex(running)
         self.threshold = threshold
@@ -134,8 +140,11 @@ private final class Reload: Sendable {
         let needsRestart = running.withLock { current in
             threshold.set(next.logLevel)
             current.logLevel = next.logLevel
+            current.retentionAge = next.retentionAge
+            current.retentionSpace = next.retentionSpace
             return current != next
         }
+        apply(next)
         if needsRestart { log.warning("reloaded; some changed settings need a restart") } else { log.info("reloaded") }
         return nil
     }

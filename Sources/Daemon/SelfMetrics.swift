@@ -6,13 +6,16 @@ internal import Telemetry
 /// The daemon's part of the `crest_*` metrics: the store's terms of the ledger, the listeners, the build.
 struct DaemonMetrics {
     var store: LedgerTerms?
+    var metricsLog: MetricsLogCounts?
     var server: HTTPServer
-    var udp: [(name: String, listener: UDPListener)]
+    var udp: [(name: String, listener: any DatagramListener)]
+    var streams: [(name: String, listener: LineListener)]
     var isReady: Bool
 
     var families: [SelfMetricFamily] {
-        var families = build + connections + datagrams
+        var families = build + connections + datagrams + lineStreams
         if let store { families += Self.terms(store) }
+        if let metricsLog { families += Self.metricsLog(metricsLog) }
         return families
     }
 
@@ -41,7 +44,7 @@ struct DaemonMetrics {
 
     private var datagrams: [SelfMetricFamily] {
         let counts = udp.map { ($0.name, $0.listener.counts) }
-        let buffers = counts.map {
+        let buffers = counts.filter { $0.1.receiveBufferBytes > 0 }.map {
             SelfMetricFamily.Sample(labels: [("listener", $0.0)], value: Double($0.1.receiveBufferBytes))
         }
         return [
@@ -60,11 +63,22 @@ struct DaemonMetrics {
         ]
     }
 
+    private static func metricsLog(_ counts: MetricsLogCounts) -> [SelfMetricFamily] {
+        [
+            .gauge("crest_metrics_log_bytes", "Bytes of the metrics log.", Double(counts.bytes)),
+            .counter("crest_metrics_log_groups_total", "Seconds of metrics written and synced.", counts.groups),
+            .counter("crest_metrics_log_checkpoints_total", "Whole states of the metrics written.", counts.checkpoints),
+            .counter("crest_metrics_log_errors_total", "Writes of the metrics log that failed.", counts.errors),
+        ]
+    }
+
     private static func terms(_ store: LedgerTerms) -> [SelfMetricFamily] {
         [
             .counter("crest_spans_stored_total", "Spans stored, over all restarts.", store.stored),
             .gauge("crest_spans_live", "Spans that can be read.", Double(store.live)),
             .counter("crest_spans_expired_total", "Spans removed by age or for room.", store.expired),
+            .counter(
+                "crest_spans_merged_total", "Repeated deliveries of a span, dropped by compaction.", store.merged),
             .counter("crest_spans_thinned_total", "Spans removed by thinning.", store.thinned),
             .counter("crest_spans_deleted_total", "Spans removed on request.", store.deleted),
             .counter("crest_spans_quarantined_total", "Spans in damaged files set aside.", store.quarantined),

@@ -1,4 +1,6 @@
+internal import Endpoints
 internal import Telemetry
+internal import WireFormats
 
 /// One thing that can be set: by a flag, by a variable of the environment, by a key of the file, all of one name.
 package struct Setting: Sendable {
@@ -24,6 +26,12 @@ package struct Setting: Sendable {
     /// All settings, in the order in which they are printed.
     package static let all: [Setting] =
         ListenerName.allCases.map(listener) + [
+            plain("statsd-workers", "auto", "must be auto or a number from 1 to 64", \.statsDWorkers) { text in
+                if text == "auto" { return .some(nil) }
+                return Int(text).flatMap { (1...64).contains($0) ? .some($0) : nil }
+            } text: {
+                $0.map { "\($0)" } ?? "auto"
+            },
             plain("data-dir", "./crest-data", "must be a directory", \.dataDirectory) {
                 $0.isEmpty ? nil : $0
             } text: {
@@ -46,8 +54,23 @@ package struct Setting: Sendable {
             } text: {
                 $0.description
             },
+            plain("snapshot-age", "30d", "must be a duration such as 30d, or forever", \.snapshotAge) { text in
+                if text == "forever" { return .some(nil) }
+                return SettingText.nanoseconds(text).flatMap { $0 > 0 ? .some($0) : nil }
+            } text: {
+                $0.map { SettingText.text(nanoseconds: $0) } ?? "forever"
+            },
             oneOf("log-format", Configuration.LogFormat.text, \.logFormat),
             oneOf("log-level", Configuration.LogLevel.info, \.logLevel),
+            oneOf("statsd-profile", StatsDProfile.auto, \.statsDProfile),
+            oneOf("statsd-gauge-sign", StatsDDialect.GaugeSign.auto, \.gaugeSign),
+            Setting(
+                name: "statsd-mapping", defaults: [], isRepeatable: true,
+                form: "must be a mapping file or one of \(ShippedMappings.all.keys.sorted().joined(separator: ", "))",
+                apply: { configuration, texts in
+                    configuration.statsDMappings = texts
+                    return !texts.contains("")
+                }, texts: { $0.statsDMappings }),
             plain("insecure-bind", "false", "must be true or false", \.allowsInsecureBind) {
                 ["true": true, "false": false][$0]
             } text: {

@@ -20,6 +20,21 @@ final class StoreDoor: SpanSink, SpanSource {
         store.append(batch, completion: completion)
     }
 
+    /// Deletes traces of the default tenant.
+    func delete(_ traceIDs: [TraceID]) -> Result<Int, DeletionRefusal> {
+        guard let store else { return .failure(.busy("the store is not open")) }
+        do throws(DeletionError) {
+            return .success(try store.delete(traceIDs, tenant: BatchOrigin.defaultTenant))
+        } catch {
+            switch error {
+            case .read(let error): return .failure(.failed("\(error)"))
+            case .disk(let error): return .failure(.busy("the deletion could not be written: \(error)"))
+            case .tooMany(let limit): return .failure(.busy("\(limit) deletions wait for compaction"))
+            case .closed: return .failure(.busy("the store is closed"))
+            }
+        }
+    }
+
     func parts() -> [any SpanPart] { store?.parts() ?? [] }
 
     func services(tenant: String) -> [String] { store?.services(tenant: tenant) ?? [] }

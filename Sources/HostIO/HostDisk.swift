@@ -12,6 +12,24 @@ package final class HostDisk: Disk {
         try Self.makeDirectories(location)
     }
 
+    /// Uses a directory that must be there.
+    package init(existing location: String) throws(DiskError) {
+        self.location = location
+        var status = stat()
+        guard stat(location, &status) == 0 else { throw DiskError(call: .open, path: location, code: errno) }
+        guard status.st_mode & S_IFMT == S_IFDIR else { throw DiskError(call: .open, path: location, code: ENOTDIR) }
+    }
+
+    /// Gives a file of another directory the same name here.
+    /// - Returns: false when the two file systems do not allow that, so that only a copy will do.
+    package func link(_ path: String, of other: HostDisk) throws(DiskError) -> Bool {
+        if Glibc.link(other.full(path), full(path)) == 0 { return true }
+        switch errno {
+        case EXDEV, EPERM, EMLINK, EOPNOTSUPP: return false
+        default: throw DiskError(call: .link, path: path, code: errno)
+        }
+    }
+
     private static func makeDirectories(_ path: String) throws(DiskError) {
         if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
         guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
@@ -61,6 +79,10 @@ package final class HostDisk: Disk {
         guard mkdir(full(path), 0o700) == 0 || errno == EEXIST else {
             throw DiskError(call: .makeDirectory, path: path, code: errno)
         }
+    }
+
+    package func removeDirectory(_ path: String) throws(DiskError) {
+        try check(rmdir(full(path)), .removeDirectory, path)
     }
 
     package func list(_ directory: String) throws(DiskError) -> [DiskEntry] {

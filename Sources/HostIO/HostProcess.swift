@@ -4,6 +4,9 @@ internal import Glibc
 package enum HostProcess {
     package static var isRoot: Bool { geteuid() == 0 }
 
+    /// Cores that are online, at least 1.
+    package static var coreCount: Int { max(Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), 1) }
+
     package static var environment: [String: String] {
         var found: [String: String] = [:]
         var entry = environ

@@ -44,6 +44,8 @@ package enum ListenerError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A port below 1024 without the right to bind it.
     case notPermitted(BindAddress)
     case unknownHost(BindAddress)
+    /// The path of a Unix socket, and why it cannot be used.
+    case unusablePath(String, String)
     case failed(BindAddress, String)
 
     package var description: String {
@@ -51,6 +53,7 @@ package enum ListenerError: Error, Hashable, Sendable, CustomStringConvertible {
         case .addressInUse(let address): "\(address) is already in use"
         case .notPermitted(let address): "not permitted to bind \(address)"
         case .unknownHost(let address): "cannot resolve the host of \(address)"
+        case .unusablePath(let path, let reason): "cannot bind unixgram:\(path): \(reason)"
         case .failed(let address, let reason): "cannot bind \(address): \(reason)"
         }
     }

@@ -1,4 +1,4 @@
-/// Takes the datagrams of one socket. Created, used and destroyed on the socket's own thread.
+/// Takes the datagrams of one socket, or blocks of whole lines. Created, used and destroyed on one thread.
 package protocol DatagramReceiver {
     /// One datagram, borrowed for the call.
     mutating func receive(_ datagram: UnsafeRawBufferPointer)

@@ -1,27 +1,21 @@
+internal import CLinux
+internal import Glibc
+internal import NIOCore
 package import Telemetry
 
-/// What a UDP listener has counted since it was bound.
-package struct UDPCounts: Hashable, Sendable {
-    package var received: UInt64 = 0
-    /// Longer than `Limits.datagramBytes`; dropped.
-    package var truncated: UInt64 = 0
-    /// Dropped by the kernel because the socket's buffer was full.
-    package var droppedByKernel: UInt64 = 0
-    /// Bytes of receive buffer that the kernel granted, of all sockets.
-    package var receiveBufferBytes: UInt64 = 0
-}
-
 /// Datagrams on one address: one socket and one thread a worker, sharing the port by SO_REUSEPORT.
-package final class UDPListener: Sendable {
+package final class UDPListener: DatagramListener {
     /// The address with its real port.
     package let address: BindAddress
-    private let sockets: [UDPSocket]
+    /// Of each worker's socket.
+    package let buffer: ReceiveBuffer
+    private let sockets: [DatagramSocket]
     private let threads: [NativeThread]
 
     /// Binds and starts to receive.
     /// - Parameters:
     ///   - workers: sockets, each with its thread, at least 1.
-    ///   - receiveBufferBytes: asked of the kernel for each socket; it may grant less.
+    ///   - receiveBufferBytes: asked of the kernel for each socket; it may grant less, see ``buffer``.
     ///   - ledger: its datagram terms are counted here.
     ///   - makeReceiver: called once on each worker's thread.
     package init<Receiver: DatagramReceiver & SendableMetatype>(
@@ -30,19 +24,20 @@ package final class UDPListener: Sendable {
     ) throws(ListenerError) {
         let workers = max(workers, 1)
         var bound = address
-        var sockets: [UDPSocket] = []
+        var sockets: [DatagramSocket] = []
         // A port with SO_REUSEPORT can be taken twice by one user; a first bind without it shows the port is free.
         if workers > 1 {
-            let probe = try UDPSocket(address, sharesPort: false, receiveBufferBytes: 0)
+            let probe = try DatagramSocket(address, sharesPort: false, receiveBufferBytes: 0)
             bound = BindAddress(host: address.host, port: probe.port)
         }
         for _ in 0..<workers {
-            let socket = try UDPSocket(bound, sharesPort: workers > 1, receiveBufferBytes: receiveBufferBytes)
+            let socket = try DatagramSocket(bound, sharesPort: workers > 1, receiveBufferBytes: receiveBufferBytes)
             bound = BindAddress(host: address.host, port: socket.port)
             sockets.append(socket)
         }
         self.address = bound
         self.sockets = sockets
+        buffer = sockets.first?.buffer ?? ReceiveBuffer(askedBytes: 0, grantedBytes: 0)
         threads = sockets.enumerated().map { index, socket in
             NativeThread(name: "udp-\(bound.port)") {
                 var receiver = makeReceiver(index)
@@ -51,15 +46,39 @@ package final class UDPListener: Sendable {
         }
     }
 
-    /// Stops receiving and returns when all threads have ended, each after a last tick.
     package func stop() {
         for socket in sockets { socket.stop() }
         for thread in threads { thread.join() }
     }
 
-    package var counts: UDPCounts {
-        var counts = UDPCounts()
+    package var counts: DatagramCounts {
+        var counts = DatagramCounts()
         for socket in sockets { socket.addCounts(to: &counts) }
         return counts
+    }
+}
+
+extension DatagramSocket {
+    /// A UDP socket bound to the address. Takes datagrams that the kernel has put together (UDP_GRO) where it can.
+    fileprivate convenience init(
+        _ address: BindAddress, sharesPort: Bool, receiveBufferBytes: Int
+    ) throws(ListenerError) {
+        let resolved = try SocketAddress.resolving(address)
+        let family: CInt = resolved.protocol == .inet6 ? AF_INET6 : AF_INET
+        let descriptor = socket(
+            family, CInt(SOCK_DGRAM.rawValue) | CInt(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw .failed(address, "socket: errno \(errno)") }
+        if sharesPort {
+            var on: CInt = 1
+            setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, socklen_t(MemoryLayout<CInt>.size))
+        }
+        let result = resolved.withSockAddr { bind(descriptor, $0, socklen_t($1)) }
+        guard result == 0 else {
+            let code = errno
+            close(descriptor)
+            throw .bind(address, errno: code, "errno \(code)")
+        }
+        _ = clinux_enable_gro(descriptor)
+        self.init(adopting: descriptor, receiveBufferBytes: receiveBufferBytes)
     }
 }

@@ -9,15 +9,18 @@ final class ClosedWindow: Sendable {
     /// Per histogram of `histograms`, in its order: the classic counts, one layout after the other.
     let classicCounts: [Double]
     let sets: [(series: UInt32, members: DistinctSet)]
+    /// Lines behind it.
+    let lines: UInt64
     let exemplars: [SeriesExemplar]
-    /// Unix nanoseconds from which a series that is new counts, where the sender told.
+    /// Unix second from which a series that is new counts, where the sender told.
     let starts: [UInt32: Int64]
 
     init(
         second: Int64, scalars: [ScalarChange], histograms: HistogramSecond, classicCounts: [Double],
-        sets: [(series: UInt32, members: DistinctSet)], exemplars: [SeriesExemplar] = [],
+        sets: [(series: UInt32, members: DistinctSet)], lines: UInt64 = 0, exemplars: [SeriesExemplar] = [],
         starts: [UInt32: Int64] = [:]
     ) {
+        self.lines = lines
         self.second = second
         self.scalars = scalars
         self.histograms = histograms
@@ -56,13 +59,11 @@ struct HistogramSecond: Sendable {
         var bucketCount: UInt16
         var schema: Int8
         var isWide: Bool
-        /// A ``ClassicBuckets``, or ``ownLayout``: the classic counts go by the bounds of the family.
+        /// A ``ClassicBuckets``.
         var layout: UInt8
         /// The buckets are estimates, made of classic counts.
         var isEstimate = false
     }
-
-    static let ownLayout = UInt8.max
 
     var parts: [Part] = []
     var words: [UInt32] = []
@@ -96,19 +97,43 @@ struct HistogramSecond: Sendable {
         parts.append(part)
     }
 
-    /// Adds a part's buckets to `target`.
-    func merge(_ part: Part, into target: inout ExponentialBuckets) {
+    /// Appends a series' buckets as a list.
+    mutating func append(_ part: Part, buckets: [(index: Int16, weight: Double)]) {
+        var part = part
+        part.firstWord = UInt32(truncatingIfNeeded: words.count)
+        part.bucketCount = UInt16(truncatingIfNeeded: buckets.count)
+        part.isWide = buckets.contains { $0.weight != $0.weight.rounded(.towardZero) || !(0...65_535 ~= $0.weight) }
+        for bucket in buckets {
+            let key = UInt32(UInt16(bitPattern: bucket.index)) << 16
+            if part.isWide {
+                words.append(key)
+                words.append(UInt32(truncatingIfNeeded: bucket.weight.bitPattern))
+                words.append(UInt32(truncatingIfNeeded: bucket.weight.bitPattern >> 32))
+            } else {
+                words.append(key | UInt32(bucket.weight))
+            }
+        }
+        parts.append(part)
+    }
+
+    /// Visits a part's buckets.
+    func forEachBucket(of part: Part, _ body: (_ index: Int16, _ weight: Double) -> Void) {
         var word = Int(part.firstWord)
         for _ in 0..<Int(part.bucketCount) {
             let index = Int16(bitPattern: UInt16(truncatingIfNeeded: words[word] >> 16))
             if part.isWide {
                 let bits = UInt64(words[word + 1]) | UInt64(words[word + 2]) << 32
-                target.add(Double(bitPattern: bits), at: index, ofSchema: Int(part.schema))
+                body(index, Double(bitPattern: bits))
                 word += 3
             } else {
-                target.add(Double(words[word] & 0xffff), at: index, ofSchema: Int(part.schema))
+                body(index, Double(words[word] & 0xffff))
                 word += 1
             }
         }
+    }
+
+    /// Adds a part's buckets to `target`.
+    func merge(_ part: Part, into target: inout ExponentialBuckets) {
+        forEachBucket(of: part) { target.add($1, at: $0, ofSchema: Int(part.schema)) }
     }
 }

@@ -1,7 +1,38 @@
 internal import Glibc
+internal import Synchronization
+
+/// How many sketches an engine may hold at once. Sets hand their ticket back when the last copy of them is gone.
+final class SketchBudget: Sendable {
+    final class Ticket: Sendable {
+        private let budget: SketchBudget
+
+        init(_ budget: SketchBudget) { self.budget = budget }
+
+        deinit { budget.count.subtract(1, ordering: .relaxed) }
+    }
+
+    private let limit: Int
+    private let count = Atomic<Int>(0)
+    private let untaken = Atomic<UInt64>(0)
+
+    init(limit: Int) { self.limit = limit }
+
+    var alive: Int { count.load(ordering: .relaxed) }
+    var untakenMembers: UInt64 { untaken.load(ordering: .relaxed) }
+
+    /// Nil when all are in use.
+    func take() -> Ticket? {
+        let (_, now) = count.add(1, ordering: .relaxed)
+        let ticket = Ticket(self)
+        return now <= limit ? ticket : nil
+    }
+
+    func noteUntaken() { untaken.add(1, ordering: .relaxed) }
+}
 
 /// Counts distinct 64-bit hashes: exactly up to 256, then by HyperLogLog with 2^14 registers (0.8 % standard error).
 ///
+/// A set that may have no sketch stays at its 256 members, and those it did not take are counted by the budget.
 /// Source: Ertl, "New cardinality estimation algorithms for HyperLogLog sketches", improved raw estimator.
 struct DistinctSet: Sendable {
     static let exactLimit = 256
@@ -10,6 +41,14 @@ struct DistinctSet: Sendable {
     /// Ascending while exact; empty afterwards.
     private var exact: [UInt64] = []
     private var registers: [UInt8] = []
+    /// Nil: as many sketches as wanted.
+    private var budget: SketchBudget?
+    private var ticket: SketchBudget.Ticket?
+
+    init(_ budget: SketchBudget? = nil) { self.budget = budget }
+
+    /// For a short-lived union: it asks the budget for nothing.
+    mutating func becomeScratch() { budget = nil }
 
     var isEmpty: Bool { exact.isEmpty && registers.isEmpty }
 
@@ -24,9 +63,10 @@ struct DistinctSet: Sendable {
         if low < exact.count, exact[low] == hash { return }
         if exact.count < Self.exactLimit {
             exact.insert(hash, at: low)
-        } else {
-            becomeApproximate()
+        } else if becomeApproximate() {
             record(hash)
+        } else {
+            budget?.noteUntaken()
         }
     }
 
@@ -35,15 +75,28 @@ struct DistinctSet: Sendable {
             for hash in other.exact { insert(hash) }
             return
         }
-        becomeApproximate()
+        if registers.isEmpty, budget != nil {
+            // The other's sketch and its ticket are taken over, so no new one is needed.
+            let mine = exact
+            self = other
+            for hash in mine { record(hash) }
+            return
+        }
+        _ = becomeApproximate()
         for index in registers.indices { registers[index] = max(registers[index], other.registers[index]) }
     }
 
-    private mutating func becomeApproximate() {
-        guard registers.isEmpty else { return }
+    /// Returns false when there may be no further sketch.
+    private mutating func becomeApproximate() -> Bool {
+        guard registers.isEmpty else { return true }
+        if let budget {
+            guard let granted = budget.take() else { return false }
+            ticket = granted
+        }
         registers = [UInt8](repeating: 0, count: 1 << Self.precision)
         for hash in exact { record(hash) }
         exact = []
+        return true
     }
 
     private mutating func record(_ hash: UInt64) {

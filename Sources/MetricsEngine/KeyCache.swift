@@ -18,6 +18,11 @@ struct KeyCache: ~Copyable {
     }
 
     static let noSeries = UInt32.max
+    /// Bound to keys whose lines a rule drops.
+    static let dropped = UInt32.max - 1
+    /// From here on a bound number is no plain series: its upper six bits number a scale, or it is one of the above.
+    static let firstScaled: UInt32 = 1 << scaleShift
+    static let scaleShift: UInt32 = 26
 
     private let hash = KeyedHash.random()
     private let capacity: Int

@@ -26,11 +26,9 @@ package struct MetricFamily: Sendable {
     package var help: String
     /// The `le` layout of histograms.
     package var buckets: ClassicBuckets?
-    /// The `le` bounds of a histogram that came with bounds of its own; then `buckets` is nil.
-    package var ownBounds: [Double]?
 
     /// The `le` bounds of a histogram, ascending, without `+Inf`.
-    package var bounds: [Double] { ownBounds ?? buckets?.bounds ?? [] }
+    package var bounds: [Double] { buckets?.bounds ?? [] }
 
     /// Every name a family of this kind may put on a sample line, in either text format, and its own.
     var reservedNames: [String] {
@@ -47,6 +45,15 @@ package struct SeriesRegistration: Hashable, Sendable {
     /// Dense: series are numbered from zero in the order they came.
     package let id: UInt32
     package let buckets: ClassicBuckets?
+    /// Values are multiplied by this before they are recorded.
+    package var scale = 1.0
+    /// The counter that counts this histogram's observations, second by second.
+    package var counter: UInt32?
+
+    package init(id: UInt32, buckets: ClassicBuckets?) {
+        self.id = id
+        self.buckets = buckets
+    }
 }
 
 /// The limits of a registry and what it has counted.

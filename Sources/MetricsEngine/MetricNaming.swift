@@ -9,8 +9,10 @@ internal import Telemetry
 /// Source: schemas/wire/statsd.md, "Names".
 enum MetricNaming {
     /// The family name: without `_total` for counters, whose samples add it; complete for all other kinds.
-    static func familyName(of name: [UInt8], kind: MetricKind) -> String {
+    /// - Parameter isExact: the name is the operator's: no unit and no suffix is added.
+    static func familyName(of name: [UInt8], kind: MetricKind, isExact: Bool = false) -> String {
         var family = sanitised(name, allowsColon: true)
+        if isExact, kind != .counter { return isReserved(family) ? "exported_" + family : family }
         switch kind {
         case .counter:
             if family.hasSuffix("_total"), family.utf8.count > 6 { family.removeLast(6) }
@@ -38,9 +40,14 @@ enum MetricNaming {
     }
 
     /// A label name. What Prometheus or a histogram needs for itself is moved out of the way.
-    static func labelName(of key: [UInt8]) -> String {
+    /// - Parameters:
+    ///   - isOwn: a rule has set the label, so it may be what Prometheus calls its own.
+    ///   - isHistogram: then `le` and `quantile` are taken in any case.
+    static func labelName(of key: [UInt8], isOwn: Bool = false, isHistogram: Bool = false) -> String {
         let label = sanitised(key, allowsColon: false)
         switch label {
+        case "job" where isOwn, "instance" where isOwn: return label
+        case "le" where isOwn && !isHistogram, "quantile" where isOwn && !isHistogram: return label
         case "le", "quantile", "job", "instance", "__name__", overflowLabel: return "exported_" + label
         default: return label.hasPrefix("__") ? "tag" + label : label
         }
@@ -75,8 +82,14 @@ enum MetricNaming {
 
     /// The labels as they stand between the braces of a sample line: sanitised, sorted, unique, escaped.
     /// - Returns: the text, and how many labels repeated a name (the first one wins).
-    static func labelText(_ labels: [MetricLabel]) -> (text: [UInt8], duplicates: Int) {
-        var named = labels.map { (name: labelName(of: $0.key), value: $0.value) }
+    static func labelText(
+        _ labels: [MetricLabel], own: Set<[UInt8]> = [], isHistogram: Bool = false
+    ) -> (text: [UInt8], duplicates: Int) {
+        var named = labels.map {
+            (
+                name: labelName(of: $0.key, isOwn: own.contains($0.key), isHistogram: isHistogram), value: $0.value
+            )
+        }
         if named.count > 1 {
             let order = named.indices.sorted { (named[$0].name, $0) < (named[$1].name, $1) }
             named = order.map { named[$0] }

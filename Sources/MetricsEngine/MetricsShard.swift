@@ -7,9 +7,13 @@ package import Telemetry
 package final class MetricsShard: @unchecked Sendable {
     private let core: UnsafeMutablePointer<ShardCore>
 
-    init(queue: WindowQueue, memberHash: KeyedHash, keyCapacity: Int) {
+    init(
+        queue: WindowQueue, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int, tally: LineTally
+    ) {
         core = .allocate(capacity: 1)
-        core.initialize(to: ShardCore(queue: queue, memberHash: memberHash, keyCapacity: keyCapacity))
+        core.initialize(
+            to: ShardCore(
+                queue: queue, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity, tally: tally))
     }
 
     deinit {
@@ -42,10 +46,18 @@ package final class MetricsShard: @unchecked Sendable {
         core.pointee.bind(name: name, tags: tags, kind: kind, to: series)
     }
 
+    /// Binds key bytes whose lines a rule drops.
+    package func bindDropped(name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind) {
+        core.pointee.bindDropped(name: name, tags: tags, kind: kind)
+    }
+
     /// Applies one sample to a registered series without the key cache.
     package func record(_ sample: MetricSample, to series: SeriesRegistration) {
         core.pointee.reserve(series)
-        core.pointee.apply(sample, to: series.id)
+        var scaled = sample
+        scaled.value *= series.scale
+        core.pointee.apply(scaled, to: series.id)
+        core.pointee.countLine()
     }
 
     /// Closes the open second when `nowNanoseconds` (Unix time) lies beyond it. Call at least five times a second.
@@ -66,6 +78,8 @@ package final class MetricsShard: @unchecked Sendable {
 
     /// Seconds that could not be handed over in time because the engine stood still. Nothing was lost by it.
     package var deferredWindows: UInt64 { core.pointee.deferredWindows }
+    /// Lines that were not applied because all of their keys are bound as dropped.
+    package var droppedLines: UInt64 { core.pointee.droppedLines }
     /// How often the key cache was full and forgot everything.
     package var keyCacheResets: UInt64 { core.pointee.keys.resets }
 }
@@ -79,6 +93,8 @@ struct ShardCore: ~Copyable {
         var layout: UInt8 = 0
         /// Two to this power of slots is what the series' last window needed.
         var sizeHint: UInt8 = 3
+        /// The counter that counts a histogram's observations, or ``KeyCache/noSeries``.
+        var counter = KeyCache.noSeries
     }
 
     private enum State: UInt8 { case clean, change, level, histogram, set }
@@ -86,6 +102,7 @@ struct ShardCore: ~Copyable {
     private(set) var keys: KeyCache
     private let queue: WindowQueue
     private let memberHash: KeyedHash
+    private let sketches: SketchBudget
     private let index = ExponentialIndex.shared
     private let bounds = ClassicBounds.shared
     private var cells: UnsafeMutablePointer<Cell>
@@ -98,12 +115,23 @@ struct ShardCore: ~Copyable {
     private var exemplars: [SeriesExemplar] = []
     private var exemplarCount = 0
     private var second: Int64 = 0
+    private var scales = UnitScales()
     private(set) var deferredWindows: UInt64 = 0
+    private(set) var droppedLines: UInt64 = 0
+    /// Lines taken, for a later process to see; and how many of them have left in windows.
+    private let lines: UnsafeMutablePointer<UInt64>
+    private var closedLines: UInt64 = 0
+    private let tally: LineTally
 
-    init(queue: WindowQueue, memberHash: KeyedHash, keyCapacity: Int) {
+    init(
+        queue: WindowQueue, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int, tally: LineTally
+    ) {
         self.queue = queue
+        self.tally = tally
+        lines = tally.makeSlot()
         keys = KeyCache(capacity: keyCapacity)
         self.memberHash = memberHash
+        self.sketches = sketches
         cells = .allocate(capacity: cellCapacity)
         cells.initialize(repeating: Cell(), count: cellCapacity)
         dirty = .allocate(capacity: cellCapacity)
@@ -134,11 +162,12 @@ struct ShardCore: ~Copyable {
     ) -> MetricKind? {
         guard let first = samples.first else { return nil }
         let series = keys.find(name: name, tags: tags, kind: first.kind)
-        if series == KeyCache.noSeries { return first.kind }
-        if samples.count == 1 {
+        if samples.count == 1, series < KeyCache.firstScaled {
             apply(first, to: series)
+            countLine()
             return nil
         }
+        if series == KeyCache.noSeries { return first.kind }
         return recordPacked(name: name, tags: tags, samples: samples)
     }
 
@@ -153,21 +182,39 @@ struct ShardCore: ~Copyable {
         }
         kind = samples[0].kind
         var series = keys.find(name: name, tags: tags, kind: kind)
+        var isDropped = true
         for sample in samples {
             if sample.kind != kind {
                 kind = sample.kind
                 series = keys.find(name: name, tags: tags, kind: kind)
             }
-            apply(sample, to: series)
+            guard series < KeyCache.dropped else { continue }
+            isDropped = false
+            if series < KeyCache.firstScaled {
+                apply(sample, to: series)
+            } else {
+                var scaled = sample
+                scaled.value = scales.scaled(sample.value, series >> KeyCache.scaleShift)
+                apply(scaled, to: series & (KeyCache.firstScaled - 1))
+            }
         }
+        if isDropped { droppedLines += 1 } else { countLine() }
         return nil
+    }
+
+    @inline(__always)
+    mutating func countLine() { lines.pointee &+= 1 }
+
+    mutating func bindDropped(name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind) {
+        keys.insert(name: name, tags: tags, kind: kind, series: KeyCache.dropped)
     }
 
     mutating func bind(
         name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind, to series: SeriesRegistration
     ) {
         reserve(series)
-        keys.insert(name: name, tags: tags, kind: kind, series: series.id)
+        let scale = scales.index(of: series.scale)
+        keys.insert(name: name, tags: tags, kind: kind, series: series.id | scale << KeyCache.scaleShift)
     }
 
     /// Exemplars of one second; later ones take the place of the earliest.
@@ -179,14 +226,16 @@ struct ShardCore: ~Copyable {
         samples: UnsafeBufferPointer<MetricSample>
     ) {
         for sample in samples {
-            let value: Double
+            var value: Double
             switch sample.kind {
             case .counter, .histogram, .distribution: value = sample.value
             case .timer: value = sample.value / 1_000
             case .gauge, .set: continue
             }
-            let series = keys.find(name: name, tags: tags, kind: sample.kind)
-            if series == KeyCache.noSeries { continue }
+            let bound = keys.find(name: name, tags: tags, kind: sample.kind)
+            guard bound < KeyCache.dropped else { continue }
+            if bound >= KeyCache.firstScaled { value = scales.scaled(value, bound >> KeyCache.scaleShift) }
+            let series = bound & (KeyCache.firstScaled - 1)
             let exemplar = Exemplar(traceID: trace, value: value, nanoseconds: 0)
             let entry = SeriesExemplar(series: series, exemplar: exemplar)
             if exemplars.count < Self.exemplarsPerSecond {
@@ -226,6 +275,7 @@ struct ShardCore: ~Copyable {
             cellCapacity = capacity
         }
         cells[Int(series.id)].layout = series.buckets?.rawValue ?? 0
+        cells[Int(series.id)].counter = series.counter ?? KeyCache.noSeries
     }
 
     @inline(__always)
@@ -294,7 +344,7 @@ struct ShardCore: ~Copyable {
         if cell.pointee.state == .clean {
             cell.pointee.payload = UInt64(sets.count)
             cell.pointee.state = .set
-            sets.append((series, DistinctSet()))
+            sets.append((series, DistinctSet(sketches)))
             touch(series)
         }
         sets[Int(cell.pointee.payload)].members.insert(memberHash.hash(member, seed: 0))
@@ -343,8 +393,13 @@ struct ShardCore: ~Copyable {
                     sum: window.pointee.sum, least: window.pointee.least, greatest: window.pointee.greatest,
                     series: series, firstWord: 0, bucketCount: 0, schema: 0, isWide: false, layout: layout)
                 histograms.append(part, buckets: window.pointee.buckets)
-                let counts = bounds.bucketCount(Int(layout))
-                classic.append(contentsOf: UnsafeBufferPointer(start: window.pointee.classic, count: counts))
+                let counts = UnsafeBufferPointer(
+                    start: window.pointee.classic, count: bounds.bucketCount(Int(layout)))
+                classic.append(contentsOf: counts)
+                if cell.pointee.counter != KeyCache.noSeries {
+                    scalars.append(
+                        ScalarChange(value: counts.reduce(0, +), series: cell.pointee.counter, isLevel: false))
+                }
                 cell.pointee.sizeHint = UInt8(truncatingIfNeeded: windows.put(window))
             }
             cell.pointee.state = .clean
@@ -352,9 +407,13 @@ struct ShardCore: ~Copyable {
         }
         dirtyCount = 0
         dirtyHistograms = 0
-        defer { sets = [] }
+        let total = lines.pointee
+        defer {
+            sets = []
+            closedLines = total
+        }
         return ClosedWindow(
             second: second, scalars: scalars, histograms: histograms, classicCounts: classic, sets: sets,
-            exemplars: takeExemplars(second))
+            lines: total &- closedLines, exemplars: takeExemplars(second))
     }
 }

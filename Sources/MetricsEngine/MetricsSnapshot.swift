@@ -9,11 +9,14 @@ package struct SeriesRow {
     /// Histograms: weight per classic bucket, not cumulated, the one above all bounds last.
     package let classic: [Double]
     package let sum: Double
-    /// Unix nanoseconds from which counters and histograms count.
-    package let startNanoseconds: Int64
+    /// Unix second of the first value, over all restarts, or the one from which the sender says that it counts.
+    package let startSecond: Int64
     /// The last exemplar of each classic bucket that has one; at most one for a counter.
     package let exemplars: [BucketExemplar]
     let histogram: MetricsStore.Histogram?
+
+    /// Unix nanoseconds from which counters and histograms count.
+    package var startNanoseconds: Int64 { startSecond &* 1_000_000_000 }
 
     /// The exponential buckets of a histogram at `schema`, or coarser when they are held so; nil when they are only
     /// estimates. Their weights add up to those of `classic`.
@@ -45,7 +48,7 @@ extension MetricsEngine {
                         SeriesRow(
                             labels: store.series[Int(id)].labels, value: store.values[Int(id)],
                             classic: histogram?.classic ?? [], sum: histogram?.sum ?? 0,
-                            startNanoseconds: store.starts[Int(id)], exemplars: store.exemplars.of(id),
+                            startSecond: store.starts[Int(id)], exemplars: store.exemplars.of(id),
                             histogram: histogram))
                 }
             }

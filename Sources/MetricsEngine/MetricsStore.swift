@@ -38,16 +38,20 @@ struct MetricsStore: ~Copyable {
     private(set) var series: [SeriesRegistry.Series] = []
     private(set) var values: [Double] = []
     private var hasValue: [Bool] = []
+    /// Unix second from which each series counts, over all restarts: its sender's, or that of its first value; 0
+    /// without one.
+    private(set) var starts: [Int64] = []
     private var histograms: [UInt32: Histogram] = [:]
     private var distinct: [UInt32: DistinctWindow] = [:]
     private(set) var live = LiveWindows()
     private(set) var exemplars = ExemplarTable()
-    /// Unix nanoseconds from which each series counts.
-    private(set) var starts: [Int64] = []
     private(set) var nowSecond: Int64 = 0
 
     var familyCount: Int { families.count }
     var seriesCount: Int { series.count }
+
+    /// The bucket layout of a known series' family; nil when it is no histogram.
+    func layout(of id: UInt32) -> UInt8? { families[Int(series[Int(id)].family)].buckets?.rawValue }
 
     /// Learns of the families and series that were registered since the last call.
     mutating func adopt(_ news: SeriesNews) {
@@ -62,37 +66,42 @@ struct MetricsStore: ~Copyable {
         }
     }
 
-    /// Merges one closed second. All its series must have been adopted.
-    mutating func merge(_ window: ClosedWindow) {
+    /// Notes a value of a series that must be known.
+    private mutating func note(_ index: Int, in window: ClosedWindow) {
+        hasValue[index] = true
+        if starts[index] == 0 { starts[index] = window.starts[UInt32(index)] ?? window.second }
+    }
+
+    /// Sets the first seconds of series from a checkpoint, before their values.
+    mutating func restoreStarts(_ seconds: [Int64], from base: Int) {
+        for (offset, second) in seconds.enumerated() where base + offset < starts.count {
+            starts[base + offset] = second
+        }
+    }
+
+    /// Merges one closed second, or totals of a checkpoint. All its series must have been adopted.
+    mutating func merge(_ window: ClosedWindow, isState: Bool = false) {
         for change in window.scalars {
             let index = Int(change.series)
             guard index < values.count else { continue }
             values[index] = change.isLevel ? change.value : values[index] + change.value
-            markPresent(index, in: window)
+            note(index, in: window)
         }
         var offset = 0
         for part in window.histograms.parts {
-            let count =
-                part.layout == HistogramSecond.ownLayout
-                ? bounds(of: part.series).count + 1 : ClassicBounds.shared.bucketCount(Int(part.layout))
+            let count = ClassicBounds.shared.bucketCount(Int(part.layout))
             merge(part, of: window, classicOffset: offset, count: count)
             offset += count
         }
         for set in window.sets {
             guard Int(set.series) < hasValue.count else { continue }
-            markPresent(Int(set.series), in: window)
+            note(Int(set.series), in: window)
             let known = distinct[set.series] ?? DistinctWindow()
             known.seconds.append((window.second, set.members))
             distinct[set.series] = known
         }
         for entry in window.exemplars where Int(entry.series) < series.count { keep(entry) }
-        live.append(window.histograms, second: window.second)
-    }
-
-    private mutating func markPresent(_ index: Int, in window: ClosedWindow) {
-        if hasValue[index] { return }
-        hasValue[index] = true
-        starts[index] = window.starts[UInt32(index)] ?? window.second &* 1_000_000_000
+        if !isState { live.append(window.histograms, second: window.second) }
     }
 
     /// The `le` bounds of a histogram series' family.
@@ -130,7 +139,7 @@ struct MetricsStore: ~Copyable {
         histogram.isEstimate = histogram.isEstimate || part.isEstimate
         window.histograms.merge(part, into: &histogram.buckets)
         histograms[part.series] = histogram
-        markPresent(Int(part.series), in: window)
+        note(Int(part.series), in: window)
     }
 
     private func family(of id: UInt32) -> MetricFamily { families[Int(series[Int(id)].family)] }
@@ -161,8 +170,34 @@ struct MetricsStore: ~Copyable {
 
     private func count(_ window: DistinctWindow) -> Double {
         guard var union = window.seconds.first?.members else { return 0 }
+        union.becomeScratch()
         for part in window.seconds.dropFirst() { union.merge(part.members) }
         return union.count
+    }
+
+    /// The totals of the series in `range` that have a value.
+    func state(of range: Range<Int>) -> ClosedWindow {
+        var scalars: [ScalarChange] = []
+        var parts = HistogramSecond()
+        var classic: [Double] = []
+        var sets: [(series: UInt32, members: DistinctSet)] = []
+        for index in range where hasValue[index] {
+            let id = UInt32(index)
+            let family = families[Int(series[index].family)]
+            switch family.kind {
+            case .counter, .gauge: scalars.append(ScalarChange(value: values[index], series: id, isLevel: true))
+            case .distinct: sets.append((id, DistinctSet()))
+            case .histogram:
+                guard let histogram = histograms[id], let layout = family.buckets else { break }
+                let part = HistogramSecond.Part(
+                    sum: histogram.sum, least: histogram.extent.least, greatest: histogram.extent.greatest, series: id,
+                    firstWord: 0, bucketCount: 0, schema: 0, isWide: false, layout: layout.rawValue,
+                    isEstimate: histogram.isEstimate)
+                parts.append(part, buckets: histogram.buckets)
+                classic.append(contentsOf: histogram.classic)
+            }
+        }
+        return ClosedWindow(second: 0, scalars: scalars, histograms: parts, classicCounts: classic, sets: sets)
     }
 
     func isPresent(_ series: UInt32) -> Bool { hasValue[Int(series)] }

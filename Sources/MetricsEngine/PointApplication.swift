@@ -2,7 +2,8 @@ internal import Synchronization
 package import Telemetry
 
 extension MetricsEngine {
-    /// Applies the points of one OTLP request; they are in every scrape that starts after the return.
+    /// Applies the points of one OTLP request; they are in every scrape that starts after the return;
+    /// with a log, once that has written them.
     ///
     /// Deltas add up; of cumulative points what is new since the last one of their stream is added, so that counters
     /// and histograms only grow, whoever restarts. Requests are applied one after the other.
@@ -26,10 +27,14 @@ extension MetricsEngine {
                 }
             }
             let window = application.window.closed
-            withStore(nowNanoseconds: nowNanoseconds) { $0.merge(window) }
+            pointWindows.withLock { $0.append(window) }
+            advance(nowNanoseconds: nowNanoseconds)
         }
         return report
     }
+
+    /// Whether requests should wait until the log has taken those before them.
+    package var isPointQueueFull: Bool { pointWindows.withLock { $0.count >= Limits.pointRequestsWaiting } }
 
     /// Cumulative OTLP streams followed.
     package var pointStreamCount: Int { streams.withLock { $0.count } }
@@ -73,7 +78,7 @@ private struct PointApplication {
             guard !target.labels.isEmpty, !target.others.isEmpty else { continue }
             let text = PointNaming.labelText(target.others, own: target.labels)
             let series = engine.registry.withLock {
-                $0.register(family: "target_info", kind: .gauge, labels: text, help: "Target metadata").series
+                $0.register(family: "target_info", kind: .gauge, labels: text, help: "Target metadata")
             }
             window.set(1, on: series.id)
         }
@@ -95,7 +100,7 @@ private struct PointApplication {
     private func series(
         _ point: MetricPoint, _ kind: MetricFamilyKind, suffix: String = "",
         extra: [(name: String, value: String)] = [], bounds: [Double]? = nil
-    ) -> (series: SeriesRegistration, bounds: [Double]) {
+    ) -> SeriesRegistration {
         let metric = points.metrics[point.metric]
         let text = PointNaming.labelText(point.attributes, own: shared[metric.scope] + extra)
         let help =
@@ -113,18 +118,18 @@ private struct PointApplication {
         _ value: Double, _ point: MetricPoint, _ metric: MetricPoints.Metric, _ streams: inout PointStreams
     ) throws(PointRejection) {
         if metric.shape == .gauge {
-            window.set(value, on: series(point, .gauge).series.id)
+            window.set(value, on: series(point, .gauge).id)
             return
         }
         guard value.isFinite else { throw .badValue }
         guard metric.temporality != .unspecified else { throw .temporality }
         guard metric.isMonotonic else {
-            let series = series(point, .gauge).series.id
+            let series = series(point, .gauge).id
             if metric.temporality == .delta { window.add(value, to: series) } else { window.set(value, on: series) }
             return
         }
         guard value >= 0 else { throw .badValue }
-        let series = series(point, .counter).series
+        let series = series(point, .counter)
         var change = value
         if metric.temporality == .cumulative {
             switch try streams.known(series: series.id, start: point.start, time: point.time) {
@@ -161,7 +166,7 @@ private struct PointApplication {
     ) throws(PointRejection) {
         guard metric.temporality != .unspecified else { throw .temporality }
         try histogram.validate()
-        let (series, bounds) = series(point, .histogram, bounds: histogram.counts.isEmpty ? nil : histogram.bounds)
+        let series = series(point, .histogram, bounds: histogram.counts.isEmpty ? nil : histogram.bounds)
         var change = histogram
         if metric.temporality == .cumulative {
             switch try streams.known(series: series.id, start: point.start, time: point.time) {
@@ -176,7 +181,7 @@ private struct PointApplication {
             try keep(.explicit(histogram), series, point, &streams)
         }
         window.note(point, on: series.id)
-        window.add(change, to: series.id, bounds: bounds)
+        window.add(change, to: series.id, buckets: series.buckets ?? .wide)
     }
 
     private mutating func apply(
@@ -185,7 +190,7 @@ private struct PointApplication {
     ) throws(PointRejection) {
         guard metric.temporality != .unspecified else { throw .temporality }
         try histogram.validate()
-        let (series, bounds) = series(point, .histogram)
+        let series = series(point, .histogram)
         var change = histogram
         if metric.temporality == .cumulative {
             switch try streams.known(series: series.id, start: point.start, time: point.time) {
@@ -199,7 +204,7 @@ private struct PointApplication {
             try keep(.exponential(histogram), series, point, &streams)
         }
         window.note(point, on: series.id)
-        window.add(change, to: series.id, bounds: bounds)
+        window.add(change, to: series.id, buckets: series.buckets ?? .wide)
     }
 
     // MARK: Summaries
@@ -213,10 +218,10 @@ private struct PointApplication {
         }
         for quantile in summary.quantiles {
             let label = (name: "quantile", value: "\(quantile.quantile)")
-            window.set(quantile.value, on: series(point, .gauge, extra: [label]).series.id)
+            window.set(quantile.value, on: series(point, .gauge, extra: [label]).id)
         }
-        window.set(summary.sum, on: series(point, .gauge, suffix: "_sum").series.id)
-        window.set(Double(summary.count), on: series(point, .gauge, suffix: "_count").series.id)
+        window.set(summary.sum, on: series(point, .gauge, suffix: "_sum").id)
+        window.set(Double(summary.count), on: series(point, .gauge, suffix: "_count").id)
     }
 }
 

@@ -20,7 +20,8 @@ struct PointWindow {
     mutating func note(_ point: MetricPoint, on series: UInt32) {
         for exemplar in point.exemplars { exemplars.append(SeriesExemplar(series: series, exemplar: exemplar)) }
         let start = Int64(clamping: point.start)
-        if start > 0, start / 1_000_000_000 <= second { starts[series] = min(starts[series] ?? start, start) }
+        guard start > 0, start / 1_000_000_000 <= second else { return }
+        starts[series] = min(starts[series] ?? .max, max(start / 1_000_000_000, 1))
     }
 
     mutating func set(_ value: Double, on series: UInt32) {
@@ -33,9 +34,10 @@ struct PointWindow {
 
     /// Adds counts by explicit bounds. The exponential buckets, for quantiles of what happens now, are an estimate:
     /// each count is spread evenly over its bucket.
-    mutating func add(_ point: ExplicitPoint, to series: UInt32, bounds: [Double]) {
-        let counts = point.counts.isEmpty ? [Double(point.count)] : point.counts.map(Double.init)
+    mutating func add(_ point: ExplicitPoint, to series: UInt32, buckets layout: ClassicBuckets) {
+        let counts = point.counts.isEmpty ? [Double(point.count)] : point.counts.map { Double($0) }
         let source = point.counts.isEmpty ? [] : point.bounds
+        let bounds = layout.bounds
         var classic = Array(repeating: 0.0, count: bounds.count + 1)
         ClassicFolding.add(counts[...], of: source, to: &classic, of: bounds)
         var estimate = ExponentialBuckets()
@@ -45,7 +47,7 @@ struct PointWindow {
             Self.spread(count, from: bottom, to: max(top, bottom), into: &estimate)
         }
         append(
-            series, sum: point.sum, least: point.least, greatest: point.greatest, classic: classic, estimate,
+            series, layout, sum: point.sum, least: point.least, greatest: point.greatest, classic: classic, estimate,
             isEstimate: true)
     }
 
@@ -60,7 +62,7 @@ struct PointWindow {
     }
 
     /// Adds exponential buckets, which stay what they are; the classic ones are made of them.
-    mutating func add(_ point: ExponentialPoint, to series: UInt32, bounds: [Double]) {
+    mutating func add(_ point: ExponentialPoint, to series: UInt32, buckets layout: ClassicBuckets) {
         let coarse = point.downscaled(by: point.scale - ExponentialIndex.schema)
         var buckets = ExponentialBuckets(schema: coarse.scale)
         let edge =
@@ -75,20 +77,21 @@ struct PointWindow {
             let kept = index < -edge ? ExponentialIndex.zeroIndex : Int16(clamping: min(index, edge))
             buckets.add(Double(count), at: kept, ofSchema: coarse.scale)
         }
+        let bounds = layout.bounds
         var classic = Array(repeating: 0.0, count: bounds.count + 1)
         ClassicFolding.add(buckets.native(schema: ExponentialIndex.schema), to: &classic, of: bounds)
         append(
-            series, sum: point.sum, least: point.least, greatest: point.greatest, classic: classic, buckets,
+            series, layout, sum: point.sum, least: point.least, greatest: point.greatest, classic: classic, buckets,
             isEstimate: false)
     }
 
     private mutating func append(
-        _ series: UInt32, sum: Double, least: Double?, greatest: Double?, classic: [Double],
+        _ series: UInt32, _ layout: ClassicBuckets, sum: Double, least: Double?, greatest: Double?, classic: [Double],
         _ buckets: borrowing ExponentialBuckets, isEstimate: Bool
     ) {
         let part = HistogramSecond.Part(
             sum: sum, least: least ?? -.infinity, greatest: greatest ?? .infinity, series: series, firstWord: 0,
-            bucketCount: 0, schema: 0, isWide: false, layout: HistogramSecond.ownLayout, isEstimate: isEstimate)
+            bucketCount: 0, schema: 0, isWide: false, layout: layout.rawValue, isEstimate: isEstimate)
         histograms.append(part, buckets: buckets)
         classicCounts.append(contentsOf: classic)
     }

@@ -22,6 +22,22 @@ struct SeriesRegistry: ~Copyable {
     private struct FamilyKey: Hashable {
         var name: String
         var kind: MetricFamilyKind
+
+        init(name: String, kind: MetricFamilyKind) {
+            self.name = name
+            self.kind = kind
+        }
+
+        init(_ identity: MetricIdentity) {
+            switch identity.kind {
+            case .counter: kind = .counter
+            case .gauge: kind = .gauge
+            case .timer, .histogram, .distribution: kind = .histogram
+            case .set: kind = .distinct
+            }
+            name = MetricNaming.familyName(
+                of: identity.name, kind: identity.kind, isExact: identity.isExactName)
+        }
     }
 
     private static let chunkBytes = 256 << 10
@@ -29,6 +45,8 @@ struct SeriesRegistry: ~Copyable {
     private static let sentNamesPerFamily = 16
 
     private(set) var families: [MetricFamily] = []
+    /// Of each family: its name before a suffix that settles a conflict.
+    private(set) var keyNames: [String] = []
     private(set) var series: [Series] = []
     private(set) var counts = SeriesCounts()
     private var states: [FamilyState] = []
@@ -47,10 +65,18 @@ struct SeriesRegistry: ~Copyable {
         table = Array(repeating: Self.free, count: 1_024)
     }
 
-    /// The series of an identity as sent, made on first sight.
-    mutating func register(name: [UInt8], labels: [MetricLabel], kind: MetricKind) -> SeriesRegistration {
-        let family = familyID(of: name, kind: kind)
-        let (text, duplicates) = MetricNaming.labelText(labels)
+    /// The series of an identity, made on first sight, and the counter that goes with it.
+    mutating func register(_ identity: MetricIdentity) -> SeriesRegistration {
+        var registration = registerOne(identity)
+        registration.scale = identity.scale
+        if let counter = identity.countingCounter { registration.counter = registerOne(counter).id }
+        return registration
+    }
+
+    private mutating func registerOne(_ identity: MetricIdentity) -> SeriesRegistration {
+        let family = familyID(of: identity)
+        let (text, duplicates) = MetricNaming.labelText(
+            identity.labels, own: identity.ownKeys, isHistogram: families[Int(family)].kind == .histogram)
         counts.duplicateLabels += UInt64(duplicates)
         return register(family, text)
     }
@@ -59,12 +85,12 @@ struct SeriesRegistry: ~Copyable {
     /// - Parameters:
     ///   - name: without `_total` for counters.
     ///   - labels: the text between the braces of a sample line.
-    ///   - bounds: those of a histogram; only the first series of a family decides.
+    ///   - bounds: those of a histogram; only the first series of a family decides. Beyond the limits of lists, the
+    ///     list of the unit is used.
     mutating func register(
         family name: String, kind: MetricFamilyKind, labels text: [UInt8], help: String, bounds: [Double]? = nil
-    ) -> (series: SeriesRegistration, bounds: [Double]) {
-        let family = familyID(translated: name, kind: kind, help: help, bounds: bounds)
-        return (register(family, text), families[Int(family)].bounds)
+    ) -> SeriesRegistration {
+        register(familyID(translated: name, kind: kind, help: help, bounds: bounds), text)
     }
 
     private mutating func familyID(
@@ -82,12 +108,11 @@ struct SeriesRegistry: ~Copyable {
                 }
             return overflowFamily(kind, metricKind)
         }
-        let family = addFamily(key, help: help, sentName: Array(name.utf8))
-        if kind == .histogram, let bounds, bounds != families[Int(family)].bounds {
-            families[Int(family)].buckets = ClassicBuckets.allCases.first { $0.bounds == bounds }
-            if families[Int(family)].buckets == nil { families[Int(family)].ownBounds = bounds }
-        }
-        return family
+        let standard: ClassicBuckets = name.hasSuffix("_seconds") ? .durations : .wide
+        let own = bounds.flatMap { ClassicBuckets.of($0, reserve: ClassicBuckets.reservedLayouts) }
+        let buckets = kind == .histogram ? own ?? standard : nil
+        let family = MetricFamily(name: name, kind: kind, help: help, buckets: buckets)
+        return addFamily(key, family, sentName: Array(name.utf8))
     }
 
     private mutating func register(_ family: UInt32, _ text: [UInt8]) -> SeriesRegistration {
@@ -108,32 +133,62 @@ struct SeriesRegistry: ~Copyable {
 
     private mutating func overflow(of family: UInt32) -> UInt32 {
         if let known = states[Int(family)].overflow { return known }
-        let id = add(family, Array("\(MetricNaming.overflowLabel)=\"true\"".utf8))
+        let id = add(family, Self.overflowText)
         states[Int(family)].overflow = id
         return id
     }
 
-    private mutating func familyID(of name: [UInt8], kind: MetricKind) -> UInt32 {
-        let familyKind: MetricFamilyKind
-        switch kind {
-        case .counter: familyKind = .counter
-        case .gauge: familyKind = .gauge
-        case .timer, .histogram, .distribution: familyKind = .histogram
-        case .set: familyKind = .distinct
-        }
-        let key = FamilyKey(name: MetricNaming.familyName(of: name, kind: kind), kind: familyKind)
+    /// What ``register(_:)`` would find or make, without making it.
+    func preview(_ identity: MetricIdentity) -> SeriesPreview {
+        let key = FamilyKey(identity)
+        let known = familyIDs[key]
+        var family = known.map { families[Int($0)] } ?? newFamily(key, identity)
+        if known == nil { resolveConflict(of: &family, key) }
+        let (text, duplicates) = MetricNaming.labelText(
+            identity.labels, own: identity.ownKeys, isHistogram: family.kind == .histogram)
+        var preview = SeriesPreview(
+            family: family, labels: text.withUnsafeBytes { MetricNaming.labels(of: $0) }, repeatedLabels: duplicates)
+        preview.isKnown = known.map { find($0, text) != nil } ?? false
+        let isFamilyFull = known.map { states[Int($0)].seriesCount >= limits.seriesPerFamily } ?? false
+        preview.isOverflow =
+            !preview.isKnown
+            && (isFamilyFull || counts.series >= UInt64(limits.series)
+                || known == nil && families.count >= limits.families)
+        return preview
+    }
+
+    private mutating func familyID(of identity: MetricIdentity) -> UInt32 {
+        let key = FamilyKey(identity)
         if let known = familyIDs[key] {
-            noteSentName(name, of: known)
+            noteSentName(identity.sentName, of: known)
             return known
         }
-        if families.count >= limits.families { return overflowFamily(familyKind, kind) }
-        return addFamily(key, help: helpText(name, kind), sentName: name)
+        if families.count >= limits.families { return overflowFamily(key.kind, identity.kind) }
+        return addFamily(key, newFamily(key, identity), sentName: identity.sentName)
+    }
+
+    private func newFamily(_ key: FamilyKey, _ identity: MetricIdentity) -> MetricFamily {
+        let standard: ClassicBuckets = key.name.hasSuffix("_seconds") || identity.kind == .timer ? .durations : .wide
+        return MetricFamily(
+            name: key.name, kind: key.kind, help: identity.help ?? helpText(identity.sentName, identity.kind),
+            buckets: key.kind == .histogram ? identity.buckets.flatMap { ClassicBuckets.of($0) } ?? standard : nil)
+    }
+
+    private func resolveConflict(of family: inout MetricFamily, _ key: FamilyKey) {
+        var attempt = 1
+        while family.reservedNames.contains(where: reservedNames.contains) {
+            let tail = attempt == 1 ? key.kind.conflictSuffix : key.kind.conflictSuffix + "_\(attempt)"
+            family.name = key.name + tail
+            attempt += 1
+        }
     }
 
     private mutating func noteSentName(_ name: [UInt8], of family: UInt32) {
         let index = Int(family)
         guard states[index].sentNames.count < Self.sentNamesPerFamily else { return }
-        if states[index].sentNames.insert(name).inserted { counts.nameCollisions += 1 }
+        // A family that an earlier process has seen comes without the names it was sent under.
+        let isFirst = states[index].sentNames.isEmpty
+        if states[index].sentNames.insert(name).inserted, !isFirst { counts.nameCollisions += 1 }
     }
 
     /// The family for samples whose own family would be one too many.
@@ -148,30 +203,55 @@ struct SeriesRegistry: ~Copyable {
             }
         let key = FamilyKey(name: name, kind: familyKind)
         if let known = familyIDs[key] { return known }
-        return addFamily(key, help: "Samples of families beyond the limit of families", sentName: [])
+        var identity = MetricIdentity(name: Array(name.utf8), labels: [], kind: kind)
+        identity.help = "Samples of families beyond the limit of families"
+        return addFamily(key, newFamily(key, identity), sentName: [])
     }
 
-    private mutating func addFamily(_ key: FamilyKey, help: String, sentName: [UInt8]) -> UInt32 {
+    private mutating func addFamily(_ key: FamilyKey, _ wanted: MetricFamily, sentName: [UInt8]) -> UInt32 {
         let id = UInt32(families.count)
-        let buckets: ClassicBuckets? =
-            key.kind == .histogram ? (key.name.hasSuffix("_seconds") ? .durations : .wide) : nil
-        var family = MetricFamily(name: key.name, kind: key.kind, help: help, buckets: buckets)
-        if family.reservedNames.contains(where: reservedNames.contains) {
-            counts.typeConflicts += 1
-            var attempt = 1
-            repeat {
-                let tail = attempt == 1 ? key.kind.conflictSuffix : key.kind.conflictSuffix + "_\(attempt)"
-                family.name = key.name + tail
-                attempt += 1
-            } while family.reservedNames.contains(where: reservedNames.contains)
-        }
-        reservedNames.formUnion(family.reservedNames)
-        families.append(family)
-        states.append(FamilyState(sentNames: [sentName]))
-        familyIDs[key] = id
-        counts.families += 1
+        var family = wanted
+        resolveConflict(of: &family, key)
+        if family.name != key.name { counts.typeConflicts += 1 }
+        adopt(family, key, FamilyState(sentNames: [sentName]))
         return id
     }
+
+    private mutating func adopt(_ family: MetricFamily, _ key: FamilyKey, _ state: FamilyState) {
+        reservedNames.formUnion(family.reservedNames)
+        familyIDs[key] = UInt32(families.count)
+        families.append(family)
+        keyNames.append(key.name)
+        states.append(state)
+        counts.families += 1
+    }
+
+    /// Takes back the next family of an earlier process.
+    /// - Returns: false when it is there already.
+    mutating func restore(_ family: MetricFamily, keyName: String) -> Bool {
+        let key = FamilyKey(name: keyName, kind: family.kind)
+        guard familyIDs[key] == nil else { return false }
+        adopt(family, key, FamilyState())
+        return true
+    }
+
+    /// Takes back the next series of an earlier process.
+    /// - Returns: false when its family is not there or it is there already.
+    mutating func restoreSeries(family: UInt64, text: [UInt8]) -> Bool {
+        guard family < UInt64(families.count) else { return false }
+        let family = UInt32(family)
+        guard find(family, text) == nil else { return false }
+        let id = add(family, text)
+        if text == Self.overflowText {
+            states[Int(family)].overflow = id
+        } else {
+            states[Int(family)].seriesCount += 1
+            counts.series += 1
+        }
+        return true
+    }
+
+    private static let overflowText = Array("\(MetricNaming.overflowLabel)=\"true\"".utf8)
 
     private func helpText(_ name: [UInt8], _ kind: MetricKind) -> String {
         let sent = String(decoding: name, as: UTF8.self)

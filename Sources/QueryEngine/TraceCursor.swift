@@ -41,6 +41,7 @@ package struct TraceCursor: Sendable {
         self.after = after
         self.budget = budget
         self.queue = TraceHeap()
+        budget.plan.begin(parts: parts.count)
         guard order == .longestFirst else { return }
         while readParts < self.parts.count { try readNextPart() }
         try resolveAll()
@@ -88,7 +89,9 @@ package struct TraceCursor: Sendable {
         let part = parts[index]
         readParts += 1
         let bit: UInt64 = index < 64 ? 1 << UInt64(index) : 0
-        for filter in filters where overlaps(part, filter) {
+        let wanted = filters.filter { overlaps(part, $0) }
+        budget.plan.notePart(searched: !wanted.isEmpty)
+        for filter in wanted {
             let extents = try part.extents(matching: filter, budget: budget)
             try charge(extents.count * 160, to: budget)
             for extent in extents { note(extent, bit) }

@@ -54,7 +54,9 @@ extension SegmentStore {
             }
         }
         state.isWitnessed = configuration.durability == .memory
-        if shared.withLock({ $0.active.byteCount }) >= configuration.headBytes { rotate(&state) }
+        if shared.withLock({ $0.active.byteCount >= $0.retention.headBytes(configuration.headBytes) }) {
+            rotate(&state)
+        }
         return .success(first)
     }
 
@@ -206,9 +208,12 @@ extension SegmentStore {
     package func idleStep() {
         commits.withLock { state in
             watchSpace(&state)
-            let (arrival, isTaking) = shared.withLock { ($0.active.earliestArrival, $0.readOnly == nil) }
+            let (arrival, isTaking, retention) = shared.withLock {
+                ($0.active.earliestArrival, $0.readOnly == nil, $0.retention)
+            }
             let now = configuration.wallClock()
-            if isTaking, now > arrival, now - arrival > configuration.headAge { rotate(&state) }
+            guard isTaking, now > arrival, now - arrival > retention.headAge(configuration.headAge) else { return }
+            rotate(&state)
         }
     }
 

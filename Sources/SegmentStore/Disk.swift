@@ -19,6 +19,8 @@ package protocol Disk: Sendable {
     func link(_ path: String, to target: String) throws(DiskError)
     /// Makes a folder; one that is there already is no error.
     func makeDirectory(_ path: String) throws(DiskError)
+    /// Removes an empty folder.
+    func removeDirectory(_ path: String) throws(DiskError)
     /// Names in a folder (`""` is the data directory itself), sorted.
     func list(_ directory: String) throws(DiskError) -> [DiskEntry]
     /// Makes the names of a folder durable.
@@ -96,6 +98,7 @@ package enum DiskCall: String, CaseIterable, Sendable {
     case remove = "unlink"
     case link
     case makeDirectory = "mkdir"
+    case removeDirectory = "rmdir"
     case list = "readdir"
     case syncDirectory = "fsync directory"
     case lock
@@ -135,7 +138,8 @@ package struct DiskError: Error, Hashable, Sendable, CustomStringConvertible {
 
     private static let names: [Int32: String] = [
         -1: "file too short", 1: "EPERM", 2: "ENOENT", 5: "EIO", 11: "EAGAIN", 12: "ENOMEM", 13: "EACCES",
-        17: "EEXIST", 20: "ENOTDIR", 21: "EISDIR", 22: "EINVAL", 24: "EMFILE", 23: "ENFILE", 27: "EFBIG",
-        28: "ENOSPC", 30: "EROFS", 40: "ELOOP", 122: "EDQUOT",
+        17: "EEXIST", 18: "EXDEV", 20: "ENOTDIR", 21: "EISDIR", 22: "EINVAL", 24: "EMFILE", 23: "ENFILE", 27: "EFBIG",
+        28: "ENOSPC", 30: "EROFS", 39: "ENOTEMPTY", 40: "ELOOP",
+        122: "EDQUOT",
     ]
 }

@@ -8,6 +8,8 @@ package import Telemetry
 package final class Head: Sendable {
     struct Content {
         var batches: [SpanBatch] = []
+        /// Of the batches' records.
+        var sequences: [UInt64] = []
         var index = TraceIndex()
         var catalog = OperationTable()
         var tenants: [String] = []
@@ -31,6 +33,7 @@ package final class Head: Sendable {
                 batch, at: UInt32(truncatingIfNeeded: content.batches.count), tenant: tenant)
             content.catalog.insert(batch, tenant: tenant)
             content.batches.append(batch)
+            content.sequences.append(sequence)
             content.byteCount += batch.byteCount
             for span in batch.spans {
                 if span.start < content.earliestStart { content.earliestStart = span.start }
@@ -46,6 +49,8 @@ package final class Head: Sendable {
     package var byteCount: Int { content.withLock { $0.byteCount } }
     package var isEmpty: Bool { content.withLock { $0.batches.isEmpty } }
     package var batches: [SpanBatch] { content.withLock { $0.batches } }
+    /// The batches with the sequences of their records.
+    var records: (batches: [SpanBatch], sequences: [UInt64]) { content.withLock { ($0.batches, $0.sequences) } }
     /// First and last sequence; (0, 0) when empty.
     package var sequences: (first: UInt64, last: UInt64) {
         content.withLock { ($0.firstSequence, $0.lastSequence) }
@@ -54,12 +59,13 @@ package final class Head: Sendable {
     package var earliestArrival: UInt64 { content.withLock { $0.earliestArrival } }
 
     /// The head as it is now, for one query.
-    package func snapshot() -> HeadSnapshot {
+    package func snapshot(hiding tombstones: Tombstones = Tombstones()) -> HeadSnapshot {
         content.withLock { content in
             let starts =
                 content.earliestStart <= content.latestStart ? content.earliestStart...content.latestStart : 0...0
             return HeadSnapshot(
-                head: self, batches: content.batches, starts: starts, spanCount: content.index.spanCount)
+                head: self, batches: content.batches, sequences: content.sequences, starts: starts,
+                spanCount: content.index.spanCount, tombstones: tombstones)
         }
     }
 

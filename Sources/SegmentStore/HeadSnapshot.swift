@@ -4,13 +4,20 @@ package import Telemetry
 package struct HeadSnapshot: Sendable {
     private let head: Head
     private let batches: [SpanBatch]
+    private let sequences: [UInt64]
+    private let tombstones: Tombstones
     /// Earliest and latest span start.
     package let starts: ClosedRange<UInt64>
     package let spanCount: Int
 
-    init(head: Head, batches: [SpanBatch], starts: ClosedRange<UInt64>, spanCount: Int) {
+    init(
+        head: Head, batches: [SpanBatch], sequences: [UInt64], starts: ClosedRange<UInt64>, spanCount: Int,
+        tombstones: Tombstones
+    ) {
         self.head = head
         self.batches = batches
+        self.sequences = sequences
+        self.tombstones = tombstones
         self.starts = starts
         self.spanCount = spanCount
     }
@@ -19,10 +26,12 @@ package struct HeadSnapshot: Sendable {
     package func extents(matching filter: SpanFilter, budget: QueryBudget) throws(ReadError) -> [TraceExtent] {
         let matcher = BatchMatcher(filter)
         var found: [TraceID] = []
-        for batch in batches where batch.origin.tenant == filter.tenant {
+        for (batch, sequence) in zip(batches, sequences) where batch.origin.tenant == filter.tenant {
             do { try budget.charge(batch.spans.count * MemoryLayout<SpanRow>.stride) } catch { throw .stopped(error) }
             matcher.match(batch) { span in
-                if found.last != span.traceID { found.append(span.traceID) }
+                guard found.last != span.traceID else { return }
+                let isHidden = tombstones.covers(span.traceID, tenant: filter.tenant, through: sequence)
+                if !isHidden { found.append(span.traceID) }
             }
         }
         return head.withIndex { content in
@@ -34,26 +43,35 @@ package struct HeadSnapshot: Sendable {
                     !seen[entry]
                 else { continue }
                 seen[entry] = true
-                if let extent = extent(entry, content) { extents.append(extent) }
+                if let extent = extent(entry, content, tenant: filter.tenant) { extents.append(extent) }
             }
             return extents
         }
     }
 
     package func extent(of traceID: TraceID, tenant: String) -> TraceExtent? {
-        head.withIndex { content in content.entry(traceID, tenant).flatMap { extent($0, content) } }
+        head.withIndex { content in
+            content.entry(traceID, tenant).flatMap { extent($0, content, tenant: tenant) }
+        }
     }
 
     /// The extent of a trace over the spans of this snapshot; nil when all its spans came later.
-    private func extent(_ entry: Int, _ content: borrowing Head.Content) -> TraceExtent? {
-        if content.batches.count == batches.count { return content.index.entries[entry].extent }
+    private func extent(_ entry: Int, _ content: borrowing Head.Content, tenant: String) -> TraceExtent? {
+        let whole = content.index.entries[entry].extent
+        let hidden = tombstones.sequence(of: whole.traceID, tenant: tenant)
+        if content.batches.count == batches.count, hidden == 0 { return whole }
         var extent: TraceExtent?
-        for node in content.index.nodes(of: entry) where Int(node.batch) < batches.count {
+        for node in content.index.nodes(of: entry) where isSeen(node, hidden: hidden) {
             let span = batches[Int(node.batch)].spans[Int(node.row)]
             let own = TraceExtent(traceID: span.traceID, start: span.start, end: span.end)
             if extent?.merge(own) == nil { extent = own }
         }
         return extent
+    }
+
+    /// Whether a node is of this snapshot and its record came after the last hidden one.
+    private func isSeen(_ node: TraceIndex.Node, hidden: UInt64) -> Bool {
+        Int(node.batch) < batches.count && sequences[Int(node.batch)] > hidden
     }
 
     /// All spans of one trace, oldest first.
@@ -63,9 +81,10 @@ package struct HeadSnapshot: Sendable {
         let nodes = head.withIndex { content in
             content.entry(traceID, tenant).map { content.index.nodes(of: $0) } ?? []
         }
+        let hidden = tombstones.sequence(of: traceID, tenant: tenant)
         var records: [SpanRecord] = []
         records.reserveCapacity(nodes.count)
-        for node in nodes.reversed() where Int(node.batch) < batches.count {
+        for node in nodes.reversed() where isSeen(node, hidden: hidden) {
             if records.count % 256 == 0 {
                 do { try budget.charge(256 * MemoryLayout<SpanRow>.stride) } catch { throw .stopped(error) }
             }

@@ -2,14 +2,17 @@ internal import Synchronization
 
 /// The store's side of the ledger, read at one instant.
 ///
-///     stored = live + expired + thinned + deleted + quarantined + lost
+///     stored = live + expired + thinned + deleted + merged + quarantined + lost
 package struct LedgerTerms: Hashable, Sendable {
     package var stored: UInt64 = 0
     /// In segments and heads.
     package var live: UInt64 = 0
     package var expired: UInt64 = 0
     package var thinned: UInt64 = 0
+    /// Removed by compaction on request; until then a deleted span is hidden from every query, and live.
     package var deleted: UInt64 = 0
+    /// Repeated deliveries of a span, stored and then found by compaction.
+    package var merged: UInt64 = 0
     package var quarantined: UInt64 = 0
     package var lost: UInt64 = 0
     /// Spans handed over and neither stored nor refused yet; not part of `stored`.
@@ -26,7 +29,7 @@ package struct LedgerTerms: Hashable, Sendable {
     package init() {}
 
     package var balanced: Bool {
-        stored == live &+ expired &+ thinned &+ deleted &+ quarantined &+ lost
+        stored == live &+ expired &+ thinned &+ deleted &+ merged &+ quarantined &+ lost
     }
 
     package var bytesOnDisk: UInt64 { segmentBytes &+ walBytes }
@@ -50,6 +53,7 @@ extension SharedState {
         terms.expired = removed.expired
         terms.thinned = removed.thinned
         terms.deleted = removed.deleted
+        terms.merged = removed.merged
         terms.quarantined = removed.quarantined
         terms.lost = removed.lost
         for head in [active] + sealing.map(\.head) {

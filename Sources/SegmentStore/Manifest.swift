@@ -34,11 +34,13 @@ package struct RemovedSpans: Hashable, Sendable {
     package var expired: UInt64 = 0
     package var thinned: UInt64 = 0
     package var deleted: UInt64 = 0
+    /// Repeated deliveries of a span that compaction found.
+    package var merged: UInt64 = 0
     package var quarantined: UInt64 = 0
     package var lost: UInt64 = 0
 
     package init() {}
-    package var total: UInt64 { expired &+ thinned &+ deleted &+ quarantined &+ lost }
+    package var total: UInt64 { expired &+ thinned &+ deleted &+ merged &+ quarantined &+ lost }
 }
 
 /// The segment list, the ledger terms and the clock's high-water mark.
@@ -47,7 +49,7 @@ package struct RemovedSpans: Hashable, Sendable {
 package struct Manifest: Hashable, Sendable {
     package static let magic: UInt64 = 0x4E41_4D54_5345_5243  // "CRESTMAN"
     package static let major: UInt16 = 1
-    static let headerBytes = 128
+    static let headerBytes = 136
     static let rowBytes = 56
 
     package var storeID: [UInt8]
@@ -77,7 +79,7 @@ package struct Manifest: Hashable, Sendable {
         writer.write(storeID)
         let terms = [
             edition, clockHighWater, nextSegmentID, sealedSequence, stored, removed.expired, removed.thinned,
-            removed.deleted, removed.quarantined, removed.lost,
+            removed.deleted, removed.quarantined, removed.lost, removed.merged,
         ]
         for term in terms { writer.write(term) }
         writer.write(UInt32(truncatingIfNeeded: segments.count))
@@ -113,11 +115,11 @@ package struct Manifest: Hashable, Sendable {
     private static func decode(_ bytes: UnsafeRawBufferPointer) throws(UnknownFormat) -> Manifest? {
         guard bytes.count >= headerBytes else { return nil }
         let field = FieldReader(bytes: bytes, base: 0)
-        guard field.u64(0) == magic, crc32c(field.slice(0..<124)) == field.u32(124) else { return nil }
+        guard field.u64(0) == magic, crc32c(field.slice(0..<132)) == field.u32(132) else { return nil }
         guard field.u16(8) == major, field.u32(12) == 0, field.u32(16) == 0 else {
             throw UnknownFormat(major: field.u16(8), incompatible: field.u32(16))
         }
-        let count = Int(field.u32(120))
+        let count = Int(field.u32(128))
         guard field.u32(20) <= 1, bytes.count - headerBytes == count * rowBytes else { return nil }
         var manifest = Manifest(storeID: [UInt8](field.slice(24..<40)))
         manifest.closedInOrder = field.u32(20) == 1
@@ -131,6 +133,7 @@ package struct Manifest: Hashable, Sendable {
         manifest.removed.deleted = field.u64(96)
         manifest.removed.quarantined = field.u64(104)
         manifest.removed.lost = field.u64(112)
+        manifest.removed.merged = field.u64(120)
         for index in 0..<count {
             let row = FieldReader(bytes: bytes, base: headerBytes + index * rowBytes)
             guard let segment = segment(row, edition: manifest.edition) else { return nil }

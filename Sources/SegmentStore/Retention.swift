@@ -48,6 +48,17 @@ package struct RetentionClock: Sendable {
 }
 
 extension RetentionPolicy {
+    /// How long a head may take spans when `general` is the usual time: only segments are removed, so a head must be
+    /// sealed well before its spans are too old.
+    func headAge(_ general: UInt64) -> UInt64 {
+        age.map { min(general, max(1_000_000_000, $0 / 4)) } ?? general
+    }
+
+    /// How large a head may become when `general` is the usual size: its rows and its WAL count too.
+    func headBytes(_ general: Int) -> Int {
+        bytes.map { min(general, max(64 << 10, Int(clamping: $0 / 4))) } ?? general
+    }
+
     /// The ids of the segments to remove, oldest arrival first.
     ///
     /// - Parameters:

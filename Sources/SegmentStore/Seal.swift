@@ -18,6 +18,7 @@ extension SegmentStore {
             guard let sealing = shared.withLock({ $0.sealing.first }) else {
                 if state.isManifestStale { writeManifest(&state) }
                 removeSealedWAL(&state)
+                removeUnlisted(&state)
                 return false
             }
             do throws(SealError) {
@@ -34,7 +35,7 @@ extension SegmentStore {
         }
     }
 
-    private enum SealError: Error {
+    enum SealError: Error {
         case disk(DiskError)
         case segment(SegmentError)
         case spanCount(head: UInt64, segment: UInt64)
@@ -50,7 +51,7 @@ extension SegmentStore {
         let draft = path + StorePath.draftSuffix
         do {
             let summary = try writeDraft(sealing.head, identity, draft)
-            try verify(draft, summary, spanCount: UInt64(sealing.head.spanCount))
+            try verify(draft, summary, spanCount: UInt64(sealing.head.spanCount) &- summary.omittedCount)
             try withDisk { () throws(DiskError) in
                 try disk.rename(draft, to: path)
                 try disk.syncDirectory(StorePath.segmentDirectory)
@@ -58,6 +59,7 @@ extension SegmentStore {
             // Opened again under its name: a reader's errors name the file that is there.
             let reader = try openSegment(path)
             take(sealing, ManifestSegment(identity, summary), reader, &state)
+            removeUnlisted(&state)
         } catch {
             // Best effort: the next attempt replaces it and the next start removes it.
             try? disk.remove(draft)
@@ -72,8 +74,11 @@ extension SegmentStore {
             let file = try disk.createDraft(draft)
             defer { file.close() }
             let encoder = SegmentEncoder(compressionLevel: configuration.compressionLevel)
-            let summary = try encoder.encode(head.batches, identity: identity) { (bytes) throws(DiskError) in
-                try file.append(bytes)
+            let records = head.records
+            let tombstones = shared.withLock { $0.tombstones }
+            let (batches, omitted) = tombstones.remaining(records.batches, sequences: records.sequences)
+            let summary = try encoder.encode(batches, identity: identity, omitted: UInt64(omitted)) {
+                (bytes) throws(DiskError) in try file.append(bytes)
             }
             try file.syncData()
             return summary
@@ -89,7 +94,7 @@ extension SegmentStore {
         }
     }
 
-    private func openSegment(_ path: String) throws(SealError) -> SegmentReader {
+    func openSegment(_ path: String) throws(SealError) -> SegmentReader {
         let file = try withDisk { () throws(DiskError) in try disk.open(path) }
         do { return try SegmentReader(file: file, name: path) } catch { throw .segment(error) }
     }
@@ -106,10 +111,12 @@ extension SegmentStore {
         state.manifest.nextSegmentID = max(state.manifest.nextSegmentID, entry.id &+ 1)
         state.manifest.sealedSequence = max(state.manifest.sealedSequence, sealing.coveredSequence)
         state.settleLosses()
+        state.manifest.removed.deleted &+= reader.summary.omittedCount
         writeManifest(&state)
         shared.withLock { shared in
             shared.sealing.removeAll { $0.segmentID == entry.id }
-            shared.segments.append(StoredSegment(entry: entry, reader: reader))
+            shared.insert(StoredSegment(entry: entry, reader: reader))
+            shared.removed.deleted &+= reader.summary.omittedCount
         }
         removeSealedWAL(&state)
     }
@@ -151,17 +158,19 @@ extension SegmentStore {
     /// Removes segments that are too old or too many, oldest arrival first. Call it every few seconds.
     /// - Parameter now: wall time, unix nanoseconds; see ``RetentionClock``.
     package func applyRetention(now: UInt64) {
-        upkeep.withLock { state in
+        let trusted = upkeep.withLock { state in
             let trusted = state.clock.observe(now)
-            let (segments, wal) = shared.withLock { shared in
-                (shared.segments.map(\.entry), shared.walFiles.reduce(0) { $0 &+ $1.byteCount })
+            let (segments, wal, retention) = shared.withLock { shared in
+                (shared.segments.map(\.entry), shared.walFiles.reduce(0) { $0 &+ $1.byteCount }, shared.retention)
             }
-            let limit = configuration.retention.bytes ?? diskShare()
+            let limit = retention.bytes ?? diskShare()
             let victims = Set(
-                configuration.retention.expired(
+                retention.expired(
                     among: segments, otherBytes: wal, trusted: trusted, byteLimit: limit))
             if !victims.isEmpty { remove(victims, &state) }
+            return trusted
         }
+        if let trusted { expireSnapshots(now: trusted) }
     }
 
     private func diskShare() -> UInt64 {

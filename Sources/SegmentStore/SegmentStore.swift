@@ -6,15 +6,16 @@ package import Telemetry
 ///     append -> commit queue -> committer: group -> WAL, fdatasync -> head -> completion
 ///                               head full -> new WAL file, head waits for sealing
 ///               sealer:         head -> draft, sync, verify, rename, sync folder -> manifest -> readers -> unlink WAL
+///               compactor:      segments -> draft, sync, verify, rename, sync folder -> manifest -> unlink
 ///               retention:      manifest -> readers -> unlink segment
 ///
 /// Validity: a WAL record counts when its group is whole, a segment when its name is there; the manifest only speeds
 /// that up and keeps the ledger terms. A crash at any line therefore leaves a directory from which ``open`` finds every
 /// acknowledged span once. Nothing damaged is deleted: see `Recovery`.
 ///
-/// Threads: the committer and the sealer are shells that call `commitStep`, `idleStep` and `sealStep`; tests call these
-/// themselves. Locks, outer first: `commits`, then `upkeep`, then `shared`, then a head's own. `shared` is held for
-/// microseconds; the other two over disk calls, by their own thread only.
+/// Threads: the committer, the sealer and the compactor are shells that call `commitStep`, `idleStep`, `sealStep` and
+/// `compactStep`; tests call these themselves. Locks, outer first: `snapshotTurn`, `compaction`, `deletions`, `commits`,
+/// `upkeep`, `shared`, then a head's own. `shared` is held for microseconds; the others over disk calls.
 ///
 /// Source: schemas/disk/README.md.
 package final class SegmentStore: Sendable {
@@ -24,14 +25,20 @@ package final class SegmentStore: Sendable {
     let commits: Mutex<CommitState>
     let upkeep: Mutex<UpkeepState>
     let shared: Mutex<SharedState>
+    let compaction = Mutex(CompactionState())
+    let deletions = Mutex(())
     let catalog = SegmentCatalogCache()
+    let snapshotTurn = Mutex(SnapshotTurn())
     let commitSignal = Signal()
     let sealSignal = Signal()
+    let compactSignal = Signal()
     /// The highest sequence whose sync has returned.
     let durableSequence: Atomic<UInt64>
     let isStopping = Atomic<Bool>(false)
     private let threads = Mutex<[DedicatedThread]>([])
     private let ownerLock: any DiskFile
+    /// 16 bytes.
+    let storeID: [UInt8]
     /// What opening found.
     package let recovery: RecoveryReport
 
@@ -43,12 +50,17 @@ package final class SegmentStore: Sendable {
         self.configuration = configuration
         queue = CommitQueue(byteLimit: configuration.commitQueueBytes)
         ownerLock = opened.ownerLock
+        storeID = opened.commit.storeID
         recovery = opened.report
         durableSequence = Atomic(opened.commit.nextSequence &- 1)
         commits = Mutex(opened.commit)
         upkeep = Mutex(opened.upkeep)
         shared = Mutex(opened.shared)
+        setRetention(configuration.retention)
     }
+
+    /// Changes how long and how much is kept; the next `applyRetention` goes by it.
+    package func setRetention(_ policy: RetentionPolicy) { shared.withLock { $0.retention = policy } }
 
     /// Opens the directory behind `disk`, or makes it; see `Recovery` for what happens after a crash.
     package static func open(
@@ -62,7 +74,7 @@ package final class SegmentStore: Sendable {
 
     private func startThreads() {
         threads.withLock { threads in
-            for body in [runCommitter, runSealer] as [@Sendable () -> Void] {
+            for body in [runCommitter, runSealer, runCompactor] as [@Sendable () -> Void] {
                 if let thread = DedicatedThread(body) {
                     threads.append(thread)
                 } else {
@@ -103,9 +115,10 @@ package final class SegmentStore: Sendable {
     /// All parts that a query reads, a span in exactly one of them; newest first.
     package func parts() -> [StorePart] {
         shared.withLock { shared in
-            var parts = [StorePart(shared.active.snapshot())]
-            parts += shared.sealing.reversed().map { StorePart($0.head.snapshot()) }
-            parts += shared.segments.reversed().map { StorePart($0.reader) }
+            let tombstones = shared.tombstones
+            var parts = [StorePart(shared.active.snapshot(hiding: tombstones))]
+            parts += shared.sealing.reversed().map { StorePart($0.head.snapshot(hiding: tombstones)) }
+            parts += shared.segments.reversed().map { StorePart($0.reader, hiding: tombstones) }
             return parts
         }
     }
@@ -152,6 +165,7 @@ package final class SegmentStore: Sendable {
         isStopping.store(true, ordering: .releasing)
         commitSignal.raise()
         sealSignal.raise()
+        compactSignal.raise()
         threads.withLock { threads in
             for thread in threads { thread.join() }
             threads.removeAll()

@@ -5,16 +5,27 @@ struct SharedState {
     var active = Head()
     /// Full heads, oldest first.
     var sealing: [SealingHead] = []
-    /// In the order of ids.
+    /// In the order of their last sequences.
     var segments: [StoredSegment] = []
     var walFiles: [WALFile] = []
     /// Spans of all records committed, and of those recovery found missing.
     var stored: UInt64 = 0
     var removed = RemovedSpans()
+    var tombstones = Tombstones()
     /// Why the store is degraded.
     var problems: [String] = []
     var readOnly: String?
     var isClosed = false
+    /// May be set while the store runs.
+    var retention = RetentionPolicy()
+}
+
+extension SharedState {
+    /// Adds a segment at its place.
+    mutating func insert(_ segment: StoredSegment) {
+        let place = segments.lastIndex { $0.entry.lastSequence <= segment.entry.lastSequence }
+        segments.insert(segment, at: place.map { $0 + 1 } ?? 0)
+    }
 }
 
 /// A head that takes no more, and what its seal will be called.
@@ -76,6 +87,8 @@ struct UpkeepState {
     var failures = 0
     /// Monotonic milliseconds before which a failed seal is not tried again.
     var retryAt = 0
+    /// Files that the manifest in memory does not list any more: unlinked when the one on disk does not either.
+    var unlinks: [String] = []
 }
 
 /// Acknowledged records that recovery did not find.

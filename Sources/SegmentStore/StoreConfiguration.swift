@@ -11,9 +11,12 @@ package struct StoreConfiguration: Sendable {
     package var groupRequests = Limits.groupRequests
     package var commitQueueBytes = Limits.commitQueueBytes
     package var retention = RetentionPolicy()
+    /// Nanoseconds after which a snapshot is removed; nil: never.
+    package var snapshotAge: UInt64?
     /// Free bytes of the file system below which no spans are taken, so that sealing and removal still have room.
     package var reservedBytes: UInt64 = 64 << 20
     package var compressionLevel: Int32 = 1
+    package var compaction = CompactionPolicy()
     /// False: the owner calls `commitStep`, `sealStep` and `idleStep` itself, as tests do.
     package var runsThreads = true
     /// Unix nanoseconds.

@@ -4,26 +4,28 @@ package import Telemetry
 package struct StorePart: Sendable {
     private enum Source {
         case head(HeadSnapshot)
-        case segment(SegmentReader)
+        case segment(SegmentReader, Tombstones)
     }
 
     private let source: Source
 
     init(_ head: HeadSnapshot) { source = .head(head) }
-    init(_ segment: SegmentReader) { source = .segment(segment) }
+    init(_ segment: SegmentReader, hiding tombstones: Tombstones = Tombstones()) {
+        source = .segment(segment, tombstones)
+    }
 
     /// Earliest and latest span start, unix nanoseconds.
     package var starts: ClosedRange<UInt64> {
         switch source {
         case .head(let head): head.starts
-        case .segment(let segment): segment.starts
+        case .segment(let segment, _): segment.starts
         }
     }
 
     package var spanCount: Int {
         switch source {
         case .head(let head): head.spanCount
-        case .segment(let segment): Int(clamping: segment.summary.spanCount)
+        case .segment(let segment, _): Int(clamping: segment.summary.spanCount)
         }
     }
 
@@ -31,7 +33,10 @@ package struct StorePart: Sendable {
     package func extents(matching filter: SpanFilter, budget: QueryBudget) throws(ReadError) -> [TraceExtent] {
         switch source {
         case .head(let head): try head.extents(matching: filter, budget: budget)
-        case .segment(let segment): try segment.extents(matching: filter, budget: budget)
+        case .segment(let segment, let tombstones):
+            try segment.extents(matching: filter, budget: budget).filter {
+                !tombstones.covers($0.traceID, tenant: filter.tenant, through: segment.identity.lastSequence)
+            }
         }
     }
 
@@ -39,7 +44,9 @@ package struct StorePart: Sendable {
     package func extent(of traceID: TraceID, tenant: String) throws(ReadError) -> TraceExtent? {
         switch source {
         case .head(let head): head.extent(of: traceID, tenant: tenant)
-        case .segment(let segment): try segment.extent(of: traceID, tenant: tenant)
+        case .segment(let segment, let tombstones):
+            tombstones.covers(traceID, tenant: tenant, through: segment.identity.lastSequence)
+                ? nil : try segment.extent(of: traceID, tenant: tenant)
         }
     }
 
@@ -49,7 +56,9 @@ package struct StorePart: Sendable {
     ) throws(ReadError) -> [SpanRecord] {
         switch source {
         case .head(let head): try head.spans(of: traceID, tenant: tenant, budget: budget)
-        case .segment(let segment): try segment.spans(of: traceID, tenant: tenant, budget: budget)
+        case .segment(let segment, let tombstones):
+            tombstones.covers(traceID, tenant: tenant, through: segment.identity.lastSequence)
+                ? [] : try segment.spans(of: traceID, tenant: tenant, budget: budget)
         }
     }
 }

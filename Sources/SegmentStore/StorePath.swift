@@ -5,17 +5,28 @@ package enum StorePath {
     package static let lock = "LOCK"
     package static let meta = "META"
     package static let manifest = "MANIFEST"
+    package static let tombstones = "TOMBSTONES"
     package static let walDirectory = "wal"
     package static let segmentDirectory = "segments"
     package static let quarantineDirectory = "quarantine"
+    package static let metricsDirectory = "metrics"
+    package static let metricsTally = "metrics/TALLY"
     package static let draftSuffix = ".tmp"
     private static let walSuffix = ".wal"
     private static let segmentSuffix = ".seg"
+    private static let metricsSuffix = ".mlog"
 
     package static func wal(firstSequence: UInt64) -> String { "\(walDirectory)/\(digits(firstSequence))\(walSuffix)" }
 
     package static func segment(first: UInt64, last: UInt64, id: UInt64, level: UInt8) -> String {
         "\(segmentDirectory)/\(digits(first))-\(digits(last))-\(digits(id)).L\(level)\(segmentSuffix)"
+    }
+
+    package static func metricsLog(number: UInt64) -> String { "\(metricsDirectory)/\(digits(number))\(metricsSuffix)" }
+
+    /// The number in a metrics log's name; nil for any other name.
+    package static func number(ofMetricsLog name: String) -> UInt64? {
+        name.hasSuffix(metricsSuffix) ? number(name.dropLast(metricsSuffix.count)) : nil
     }
 
     package static func quarantine(_ name: String) -> String { "\(quarantineDirectory)/\(name)" }

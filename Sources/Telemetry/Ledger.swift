@@ -39,6 +39,8 @@ package enum LineRejection: String, CaseIterable, Sendable {
     case badUTF8 = "bad_utf8"
     case lineTooLong = "line_too_long"
     case tooManyTags = "too_many_tags"
+    /// A rule of the operator says that such lines are dropped.
+    case droppedByRule = "dropped_by_rule"
     case unsupported
 }
 
@@ -71,7 +73,7 @@ where Reason.AllCases: Sendable {
 /// The counters behind `/api/crest/v1/ledger` and the `crest_*` metrics: what came in and what became of it.
 ///
 ///     spans:     received = stored + duplicate + rejected{reason} + in flight
-///                stored   = live + expired + thinned + deleted + quarantined + lost
+///                stored   = live + expired + thinned + deleted + merged + quarantined + lost
 ///     lines:     seen     = applied + rejected{reason}
 ///     points:    seen     = applied + rejected{reason}
 ///     datagrams: received = handled + truncated + ring dropped
@@ -101,6 +103,8 @@ package final class Ledger: Sendable {
     package let pointsSeen = Atomic<UInt64>(0)
     package let pointsApplied = Atomic<UInt64>(0)
     package let pointsRejected = ReasonCounters<PointRejection>()
+    /// Lines of earlier processes that were taken and not yet in the metrics log when those were killed.
+    package let linesLostAtCrash = Atomic<UInt64>(0)
     /// Samples that found a window ring full; zero unless the engine stands still.
     package let windowsDropped = Atomic<UInt64>(0)
 

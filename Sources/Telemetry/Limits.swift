@@ -33,11 +33,22 @@ package enum Limits {
     /// Attributes and buckets of one data point; more: rejected, reason `too_many_attributes`, `too_many_buckets`.
     package static let attributesPerPoint = 128
     package static let bucketsPerPoint = 1_024
+    /// OTLP metric requests that wait for the metrics log; more: 503 with Retry-After.
+    package static let pointRequestsWaiting = 256
     /// Cumulative OTLP streams followed, and the numbers kept for them; beyond: rejected, reason `too_many_streams`.
     package static let pointStreams = 200_000
     package static let pointStreamCells = 16 << 20
     /// Exemplars kept in all, the last of each bucket; beyond: new ones are dropped and counted.
     package static let exemplars = 200_000
+    /// Classic buckets that a mapping rule may ask for, without `+Inf`; more: the file is refused.
+    package static let bucketsPerHistogram = 23
+    /// Rules of all mapping files together; more: the file is refused.
+    package static let mappingRules = 10_000
+    /// HyperLogLog sketches alive at once, 16 KiB each; beyond: a set stays exact up to its 256th member, and members
+    /// that it could not take are counted.
+    package static let distinctSketches = 4_096
+    /// Bytes kept of the last line rejected for each reason; the rest is cut.
+    package static let rejectExampleBytes = 256
 
     // Store
     /// Bytes and requests of one WAL group; a larger request gets a group of its own.

@@ -14,6 +14,8 @@ package final class QueryBudget: Sendable {
     private let byteLimit: Int
     private let bytesRead = Atomic<Int>(0)
     private let cancelled = Atomic<Bool>(false)
+    /// What the query touches; always kept, shown when somebody asks.
+    package let plan = QueryPlan()
 
     package init(
         timeout: Duration = .seconds(Limits.querySeconds), bytes: Int = Limits.queryBytes

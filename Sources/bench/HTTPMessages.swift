@@ -84,10 +84,11 @@ struct HTTPConnection {
 
     /// Sends and returns (status, body).
     mutating func exchange(
-        _ method: String, _ path: String, contentType: String = "", body: [UInt8] = []
+        _ method: String, _ path: String, contentType: String = "", acceptEncoding: String = "", body: [UInt8] = []
     ) throws -> (status: Int, body: [UInt8]) {
         var head = "\(method) \(path) HTTP/1.1\r\nHost: bench\r\nContent-Length: \(body.count)\r\n"
         if !contentType.isEmpty { head += "Content-Type: \(contentType)\r\n" }
+        if !acceptEncoding.isEmpty { head += "Accept-Encoding: \(acceptEncoding)\r\n" }
         try socket.send(Array((head + "\r\n").utf8))
         if !body.isEmpty { try socket.send(body) }
         let reply = try reader.next { first, body in

@@ -4,7 +4,7 @@ internal import Telemetry
 internal import WireFormats
 
 /// What promo-shop sent: request bodies with the entropy of a real shop, and the traces in them.
-private struct Recording {
+struct Recording {
     let bodies: [[UInt8]]
     let spanCount: Int
     /// Distinct trace ids with their number of spans.
@@ -58,7 +58,7 @@ private func replay(_ bodies: [[UInt8]], port: UInt16, connections: Int) throws 
     return now() - started
 }
 
-private struct ReplayFailure: Error, CustomStringConvertible {
+struct ReplayFailure: Error, CustomStringConvertible {
     let text: String
     var description: String { text }
 }
@@ -150,7 +150,7 @@ func runIngest(spans: Int, lookups: Int, connections: Int, seed: Int) throws {
 }
 
 /// Times `count` lookups by id through the Jaeger v1 API and checks that every trace has all its spans.
-private func timeLookups(
+func timeLookups(
     _ traces: [TraceID: Int], count: Int, port: UInt16
 ) throws -> (milliseconds: [Double], whole: Int) {
     var connection = try HTTPConnection(port: port)
@@ -169,7 +169,7 @@ private func timeLookups(
     return (milliseconds, whole)
 }
 
-private func occurrences(of needle: [UInt8], in bytes: [UInt8]) -> Int {
+func occurrences(of needle: [UInt8], in bytes: [UInt8]) -> Int {
     var count = 0
     var index = 0
     while index + needle.count <= bytes.count {

@@ -10,10 +10,11 @@ struct Bench: ParsableCommand {
 
             Examples:
               bench ingest --spans 600000       OTLP/HTTP to durable, sealed and served by id
-              bench statsd --lines 4000000      DogStatsD over UDP, kernel included
+              bench statsd --lines 4000000      DogStatsD over UDP, kernel included; memory; scrapes
+              bench search --spans 10000000     traces by id and searches over a large store
               bench all --spans 20000 --lines 100000    the small form that the tests run
             """,
-        subcommands: [Ingest.self, StatsD.self, All.self, Sink.self, Drain.self])
+        subcommands: [Ingest.self, StatsD.self, Search.self, All.self, Sink.self, Drain.self])
 }
 
 /// What all measurements share.
@@ -38,13 +39,45 @@ struct Ingest: ParsableCommand {
 
 struct StatsD: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "statsd", abstract: "Sends tagged DogStatsD lines of 10,000 series over UDP.")
+        commandName: "statsd",
+        abstract: "Sends tagged DogStatsD lines over UDP: CPU at saturation, loss at a rate, memory, scrapes.")
 
-    @Option(help: "Lines to send.") var lines = 4_000_000
-    @Option(help: "Datagrams a second; 0 sends as fast as possible.") var rate = 20_000
+    @OptionGroup var options: StatsDOptions
     @Option(help: "Seed of the lines.") var seed: UInt64 = 42
 
-    func run() throws { try runStatsD(lines: lines, rate: rate, seed: seed) }
+    func run() throws { try runStatsD(options.sizes(seed: seed)) }
+}
+
+/// What the StatsD measurements can be told.
+struct StatsDOptions: ParsableArguments {
+    @Option(help: "DogStatsD lines of each sending.") var lines = 4_000_000
+    @Option(help: "Lines a second where nothing should be lost.") var rate = 400_000
+    @Option(help: "Counter series, and then ten times as many. (default: a fortieth of the lines, at most 100,000)")
+    var series: Int?
+
+    func sizes(seed: UInt64) -> StatsDSizes {
+        StatsDSizes(
+            lines: max(lines, 1), linesPerSecond: rate, series: series ?? max(min(lines / 40, 100_000), 1), seed: seed)
+    }
+}
+
+struct Search: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Builds a store of many spans, serves it, times traces by id and searches over HTTP.",
+        discussion: """
+            The store is made of one recording of promo-shop, repeated with trace ids, span ids, order numbers and times
+            of its own each time.
+            """)
+
+    @Option(help: "Spans to store, at least.") var spans = 10_000_000
+    @Option(help: "Spans of the recording that is repeated.") var recorded = 100_000
+    @Option(help: "Lookups of a trace by id, and searches of each kind but for the slow ones.") var lookups = 2_000
+    @Option(help: "Seed of the shop.") var seed = 42
+    @Option(help: "A new directory to make the store in and to keep; else a temporary one.") var dataDir: String?
+
+    func run() throws {
+        try runSearch(spans: spans, recorded: recorded, lookups: lookups, seed: seed, keptFolder: dataDir)
+    }
 }
 
 struct All: ParsableCommand {
@@ -52,12 +85,13 @@ struct All: ParsableCommand {
 
     @OptionGroup var machine: Machine
     @Option(help: "Spans to send, at least.") var spans = 600_000
-    @Option(help: "DogStatsD lines to send.") var lines = 4_000_000
+    @OptionGroup var statsD: StatsDOptions
     @Option(help: "Lookups of a trace by id.") var lookups = 2_000
 
     func run() throws {
         try runIngest(spans: spans, lookups: lookups, connections: machine.connections, seed: 42)
-        try runStatsD(lines: lines, rate: 20_000, seed: 42)
+        try runStatsD(statsD.sizes(seed: 42))
+        try runSearch(spans: spans, recorded: min(spans, 100_000), lookups: lookups, seed: 42)
     }
 }
 

@@ -22,7 +22,10 @@ struct Crestd: ParsableCommand {
     @Option(help: "Zipkin v2. (default: 127.0.0.1:9411)") var zipkin: String?
     @Option(help: "Jaeger thrift over HTTP; not in this version.") var jaegerHttp: String?
     @Option(help: "Jaeger thrift datagrams; not in this version.") var jaegerUdp: String?
-    @Option(help: "StatsD datagrams; may be repeated. (default: 127.0.0.1:8125)") var statsd: [String] = []
+    @Option(help: "StatsD lines: HOST:PORT, unixgram:PATH, tcp:HOST:PORT; repeatable. (default: 127.0.0.1:8125)")
+    var statsd: [String] = []
+    @Option(help: "Threads of a StatsD UDP address. (default: 1 on two cores, else half of them, at most 4)")
+    var statsdWorkers: String?
     @Option(help: "Crest's own datagrams; not in this version.") var crestUdp: String?
     @Option(help: "Where everything is kept. (default: ./crest-data)") var dataDir: String?
     @Option(help: "A YAML file of settings.") var config: String?
@@ -32,18 +35,26 @@ struct Crestd: ParsableCommand {
     @Option(help: "What buffers and caches may use together. (default: 512MiB)") var memoryLimit: String?
     @Option(help: "How long spans are kept: 7d, 12h, forever. (default: 7d)") var retentionAge: String?
     @Option(help: "How much is kept: 100GB, or a share of the disk. (default: 80%)") var retentionBytes: String?
+    @Option(help: "How long snapshots are kept: 30d, forever. (default: 30d)") var snapshotAge: String?
     @Option(help: "text or json, for the log and the ready line. (default: text)") var logFormat: String?
     @Option(help: "debug, info, warning or error. (default: info)") var logLevel: String?
+    @Option(help: "Whose marks on StatsD lines are undone: auto, micrometer, plain. (default: auto)")
+    var statsdProfile: String?
+    @Option(help: "What g:-5|g means: auto, delta, absolute. (default: auto)") var statsdGaugeSign: String?
+    @Option(help: "A mapping file, or spring-http; may be repeated. A change needs a restart.")
+    var statsdMapping: [String] = []
     @Flag(help: "Allow addresses that other machines reach, without TLS or tokens.") var insecureBind = false
 
     var program: DaemonProgram {
         let single: KeyValuePairs<String, String?> = [
             "http": http, "otlp-http": otlpHttp, "otlp-grpc": otlpGrpc, "zipkin": zipkin, "jaeger-http": jaegerHttp,
-            "jaeger-udp": jaegerUdp, "crest-udp": crestUdp, "data-dir": dataDir, "durability": durability,
-            "memory-limit": memoryLimit, "retention-age": retentionAge, "retention-bytes": retentionBytes,
-            "log-format": logFormat, "log-level": logLevel, "insecure-bind": insecureBind ? "true" : nil,
+            "jaeger-udp": jaegerUdp, "statsd-workers": statsdWorkers, "crest-udp": crestUdp, "data-dir": dataDir,
+            "durability": durability, "memory-limit": memoryLimit, "retention-age": retentionAge,
+            "retention-bytes": retentionBytes, "snapshot-age": snapshotAge, "log-format": logFormat,
+            "log-level": logLevel, "insecure-bind": insecureBind ? "true" : nil, "statsd-profile": statsdProfile,
+            "statsd-gauge-sign": statsdGaugeSign,
         ]
-        var flags = ["statsd": statsd].filter { !$0.value.isEmpty }
+        var flags = ["statsd": statsd, "statsd-mapping": statsdMapping].filter { !$0.value.isEmpty }
         for (name, value) in single { if let value { flags[name] = [value] } }
         return DaemonProgram(
             flags: flags, configPath: config,

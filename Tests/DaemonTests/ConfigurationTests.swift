@@ -145,6 +145,16 @@ import Testing
         #expect(resolved.yaml.contains("durability: synced  # default\n"))
     }
 
+    @Test("The number of StatsD workers is auto or a number in its bounds")
+    func workers() throws {
+        #expect(try resolve().configuration.statsDWorkers == nil)
+        #expect(try resolve(flags: ["statsd-workers": ["3"]]).configuration.statsDWorkers == 3)
+        #expect(try resolve(flags: ["statsd-workers": ["3"]]).yaml.contains("statsd-workers: 3  # flag\n"))
+        for text in ["0", "65", "-1", "many", ""] {
+            #expect(failure(flags: ["statsd-workers": [text]])?.code == .usage)
+        }
+    }
+
     @Test(
         "Sizes and durations", arguments: [("90s", 90), ("1h30m", 5_400), ("1w", 604_800), ("2d", 172_800)])
     func durations(text: String, seconds: UInt64) throws {

@@ -62,6 +62,26 @@ import Testing
         #expect(daemon.stop(within: .seconds(5)))
     }
 
+    @Test("StatsD listens on several addresses of three forms, each in the ready line")
+    func statsDForms() throws {
+        let directory = try temporaryDirectory()
+        let path = directory + ".sock"
+        let flags = [
+            "statsd": ["127.0.0.1:0", "unixgram:\(path)", "tcp:127.0.0.1:0", "off"], "statsd-workers": ["2"],
+        ]
+        let daemon = try CrestDaemon(configuration(directory, flags), log: silent)
+        let addresses = try #require(daemon.readyLine.listeners.first { $0.name == "statsd" }?.addresses)
+        #expect(addresses.count == 3)
+        #expect(addresses[0].hasPrefix("127.0.0.1:") && !addresses[0].hasSuffix(":0"))
+        #expect(addresses[1] == "unixgram:\(path)")
+        #expect(addresses[2].hasPrefix("tcp:127.0.0.1:") && !addresses[2].hasSuffix(":0"))
+        let second = try configuration(try temporaryDirectory(), ["statsd": ["unixgram:\(path)"]])
+        let reason = "cannot bind unixgram:\(path): another process listens there"
+        #expect(failure(second) == StartFailure(.runtime, "--statsd: \(reason)"))
+        #expect(daemon.stop(within: .seconds(5)))
+        #expect(access(path, F_OK) == -1)
+    }
+
     @Test("A directory that cannot be made is an I/O error")
     func noDirectory() throws {
         #expect(failure(try configuration("/proc/none/data"))?.code == .inputOutput)

@@ -1,4 +1,5 @@
 import Endpoints
+import Synchronization
 import Telemetry
 import Testing
 

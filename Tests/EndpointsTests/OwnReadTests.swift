@@ -22,6 +22,15 @@ private let firstSummary =
         #expect(TestDaemon().get("/api/crest/v1/search").text == #"{"traces":[],"next":null}"#)
     }
 
+    @Test("Explain says what was read, and is there only when asked for")
+    func explain() {
+        let text = filled().get("/api/crest/v1/search?service=web&explain=1").text
+        #expect(text.contains(#""explain":{"parts":{"total":1,"searched":1,"outsideOfTime":0,"withoutNames":0,"#))
+        #expect(text.contains(#""stages":[{"name":"search","nanoseconds":"#))
+        #expect(!filled().get("/api/crest/v1/search?service=web").text.contains("explain"))
+        #expect(filled().get("/api/crest/v1/search?explain=maybe").status == 400)
+    }
+
     @Test(
         "Search",
         arguments: [
@@ -96,7 +105,6 @@ private let firstSummary =
         for bad in ["xyz", "0", String(repeating: "1", count: 33)] {
             #expect(daemon.get("/api/crest/v1/traces/\(bad)").status == 400)
         }
-        #expect(daemon.send(Request(method: "DELETE", target: "/api/crest/v1/traces/2")).status == 501)
     }
 
     @Test("Services, operations, durable, status")

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Listeners
 import Synchronization
@@ -71,6 +72,35 @@ private struct Recorder: DatagramReceiver {
         #expect(dropped > 0)
         #expect(dropped + ledger.datagramsReceived.load(ordering: .relaxed) == UInt64(count))
         #expect(listener.counts.droppedByKernel == dropped)
+    }
+
+    @Test("Datagrams that the kernel hands over as one are taken apart and counted one by one")
+    func segments() throws {
+        let (log, ledger) = (Recorder.Log(), Ledger())
+        let listener = try listener(log, ledger)
+        let descriptor = socket(AF_INET, CInt(SOCK_DGRAM.rawValue), 0)
+        defer { close(descriptor) }
+        // Without UDP_SEGMENT the kernel sends one long datagram, and there is nothing to take apart.
+        guard clinux_set_segment(descriptor, 1_000) == 0 else { return listener.stop() }
+        let bytes = (0..<20).flatMap { [UInt8](repeating: UInt8($0), count: $0 == 19 ? 300 : 1_000) }
+        try loopback(listener.address.port) { address, length in
+            #expect(sendto(descriptor, bytes, bytes.count, 0, address, length) == bytes.count)
+        }
+        #expect(eventually { listener.counts.received == 20 })
+        listener.stop()
+        let datagrams = log.datagrams.withLock { $0 }
+        #expect(datagrams.map { $0.first ?? 255 } == Array(0..<20))
+        #expect(datagrams.map(\.count) == [Int](repeating: 1_000, count: 19) + [300])
+        #expect(ledger.datagramsHandled.load(ordering: .relaxed) == 20)
+    }
+
+    @Test("A buffer that the kernel clipped says so, with the line that helps")
+    func clipped() {
+        let clipped = ReceiveBuffer(askedBytes: 16 << 20, grantedBytes: 8 << 20)
+        #expect(clipped.isClipped)
+        #expect(clipped.remedy == "sysctl -w net.core.rmem_max=16777216")
+        #expect(!ReceiveBuffer(askedBytes: 16 << 20, grantedBytes: 32 << 20).isClipped)
+        #expect(!ReceiveBuffer(askedBytes: 0, grantedBytes: 0).isClipped)
     }
 
     @Test("An idle listener stops at once, and its port is free again")

@@ -58,6 +58,7 @@ def test_native_histograms_are_scraped(daemon, prometheus):
 
 def test_protobuf_holds_classic_and_native(daemon):
     daemon.post("/api/v1/statsd", data="lag:20|ms")
+    eventually(lambda: "lag_seconds_count" in daemon.get("/metrics").text)
     reply = daemon.get("/metrics", headers={
         "Accept": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"})
     assert reply.headers["content-type"].startswith("application/vnd.google.protobuf")
@@ -68,6 +69,7 @@ def test_exemplars_in_openmetrics(daemon):
     from prometheus_client.openmetrics.parser import text_string_to_metric_families
     from prometheus_client.parser import text_string_to_metric_families as plain
     daemon.post("/api/v1/statsd", data=f"lag:20|ms|#trace_id:{TRACE}\norders,trace_id={TRACE}:1|c")
+    eventually(lambda: "orders_total" in daemon.get("/metrics").text)
     text = daemon.get("/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"}).text
     found = {sample.name: sample.exemplar for family in text_string_to_metric_families(text)
              for sample in family.samples if sample.exemplar}

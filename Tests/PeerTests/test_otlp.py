@@ -198,7 +198,8 @@ def test_partial_success_names_the_bad_spans(shared_daemon):
 
 
 def test_empty_request_is_a_success(shared_daemon):
-    assert otlp.export(shared_daemon, ExportTraceServiceRequest()).status_code == 200
+    reply = otlp.export(shared_daemon, ExportTraceServiceRequest())
+    assert reply.status_code == 200 and reply.headers["crest-durability"] == "synced"
     assert shared_daemon.post("/v1/traces", json={}).json() == {}
 
 

@@ -9,6 +9,8 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, PeriodicExp
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 
+from daemon import eventually
+
 CUMULATIVE, DELTA = AggregationTemporality.CUMULATIVE, AggregationTemporality.DELTA
 
 
@@ -26,6 +28,10 @@ def value(values, name, **labels):
              and all(f'{k}="{w}"' in key for k, w in labels.items())]
     assert len(found) == 1, f"{name}{labels}: {found}"
     return found[0]
+
+
+def total(values, name):
+    return sum(v for key, v in values.items() if key.split("{")[0] == name)
 
 
 @pytest.mark.parametrize("temporality", [CUMULATIVE, DELTA])
@@ -53,7 +59,8 @@ def test_sdk_values_arrive(daemon, temporality, listener):
         for count in range(1, 101):
             size.record(count)
         assert provider.force_flush()
-    values = scraped(daemon)
+    # The metrics log takes a request before a scrape shows it.
+    values = eventually(lambda: (now := scraped(daemon)) and total(now, "order_size_bytes_count") == 300 and now)
     provider.shutdown()
     assert value(values, "orders_total", result="ok", job="shop", instance="i1") == 6
     assert value(values, "carts_open") == 6

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -116,11 +117,19 @@ def test_sigterm_drains(daemon):
         assert daemon.get(f"/api/traces/{trace_id.hex()}").status_code == 200
 
 
-def test_sighup_keeps_running(daemon):
-    import signal
+def test_sighup_applies_retention_and_keeps_the_old_on_an_error(tmp_path):
+    config = tmp_path / "crest.yaml"
+    config.write_text("retention-age: 1h\n")
+    daemon = Daemon(tmp_path / "data", "--config", str(config))
+    message, ids = otlp.request(5, 3, seed=22)
+    assert otlp.export(daemon, message).status_code == 200
+    config.write_text("retention-age: soon\n")
     daemon.process.send_signal(signal.SIGHUP)
-    eventually(lambda: any("reload" in line.lower() for line in daemon.log))
-    assert daemon.get("/-/healthy").status_code == 200
+    eventually(lambda: any("not reloaded" in line for line in daemon.log))
+    config.write_text("retention-age: 2s\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    eventually(lambda: daemon.get(f"/api/traces/{ids[0].hex()}").status_code == 404, seconds=13)
+    assert daemon.stop() == 0
 
 
 def test_systemd_notify(tmp_path):

@@ -1,4 +1,5 @@
 import SegmentStore
+import Synchronization
 import Telemetry
 import Testing
 
@@ -94,6 +95,24 @@ struct SegmentSearchTests {
         }
     }
 
+    /// The filter spreads over its whole length: of many ids that are not there, hardly one costs a read.
+    @Test func unknownTracesAreNotReadFor() throws {
+        let records = (0..<2_000).map { number in
+            var record = SegmentExampleTests.record
+            record.traceID = TraceID(high: UInt64(number) &* 0x9E37_79B9_7F4A_7C15, low: UInt64(number))
+            return record
+        }
+        let file = CountingFile(segmentBytes([SpanBatch(origin: BatchOrigin(arrival: 1), records: records)]).bytes)
+        let reader = try SegmentReader(file: file, name: "test")
+        let opening = file.reads.load(ordering: .relaxed)
+        for number in 0..<2_000 {
+            let id = TraceID(high: UInt64(number) &* 0x9E37_79B9_7F4A_7C15, low: UInt64(number) | 1 << 40)
+            #expect(try reader.extent(of: id, tenant: "default") == nil)
+        }
+        // Five columns a false hit; one in two thousand is the design, ten is luck that no seed of ours has.
+        #expect(file.reads.load(ordering: .relaxed) - opening <= 50)
+    }
+
     @Test func operationsAreListed() throws {
         var source = SegmentRandomSpans(seed: 9)
         let batches = source.batches(4, spans: 60, tenants: ["default", "a"])
@@ -114,4 +133,23 @@ struct SegmentSearchTests {
             try reader.extents(matching: filter, budget: QueryBudget(bytes: 10))
         }
     }
+}
+
+/// A file in memory that counts how often it is read.
+private final class CountingFile: DiskFile, Sendable {
+    let reads = Atomic<Int>(0)
+    private let file: SegmentMemoryFile
+
+    init(_ bytes: [UInt8]) { file = SegmentMemoryFile(bytes) }
+
+    func read(at offset: UInt64, count: Int) throws(DiskError) -> [UInt8] {
+        reads.add(1, ordering: .relaxed)
+        return try file.read(at: offset, count: count)
+    }
+
+    func append(_ pieces: [UnsafeRawBufferPointer]) throws(DiskError) { try file.append(pieces) }
+    func syncData() throws(DiskError) {}
+    func preallocate(_ bytes: UInt64) throws(DiskError) {}
+    func size() throws(DiskError) -> UInt64 { try file.size() }
+    func close() {}
 }

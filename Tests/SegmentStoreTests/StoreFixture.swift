@@ -13,6 +13,8 @@ final class StoreFixture {
     var refusals: [CommitRefusal] = []
     var receipts: [CommitReceipt] = []
     var change: (inout StoreConfiguration) -> Void
+    /// What the store gets instead of the disk itself.
+    var rules: FaultyDisk.Rules?
 
     init(disk: SimulatedDisk = SimulatedDisk(), _ change: @escaping (inout StoreConfiguration) -> Void = { _ in }) {
         self.disk = disk
@@ -33,7 +35,8 @@ final class StoreFixture {
 
     @discardableResult
     func open() throws -> SegmentStore {
-        let store = try SegmentStore.open(disk, configuration: configuration)
+        let door: any Disk = rules.map { FaultyDisk(disk, $0) } ?? disk
+        let store = try SegmentStore.open(door, configuration: configuration)
         self.store = store
         return store
     }

@@ -134,6 +134,17 @@ package final class SimulatedDisk: Disk {
         state.withLock { _ = $0.directories.insert(path) }
     }
 
+    package func removeDirectory(_ path: String) throws(DiskError) {
+        try enter(.removeDirectory, path)
+        let code: Int32? = state.withLock { state in
+            guard state.directories.contains(path) else { return 2 }
+            guard !state.names.keys.contains(where: { $0.hasPrefix(path + "/") }) else { return 39 }
+            state.directories.remove(path)
+            return nil
+        }
+        if let code { throw DiskError(call: .removeDirectory, path: path, code: code) }
+    }
+
     static func folder(of path: String) -> String {
         path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
     }

@@ -11,6 +11,8 @@ struct clinux_datagram {
     uint32_t length;
     /// Non-zero when the datagram was longer than its slot (MSG_TRUNC).
     uint32_t truncated;
+    /// Not zero: the bytes are several datagrams of this many bytes, the last one maybe shorter (UDP_GRO).
+    uint32_t segment;
 };
 
 struct clinux_batch;
@@ -32,6 +34,25 @@ int clinux_set_receive_buffer(int fd, int bytes);
 int clinux_enable_drop_counter(int fd);
 /// The socket's drop count from SO_MEMINFO, or -errno.
 int64_t clinux_socket_drops(int fd);
+
+/// Lets the kernel hand over several datagrams of one sender as one (UDP_GRO). Returns 0 or -errno.
+int clinux_enable_gro(int fd);
+/// Makes a UDP socket cut each send into datagrams of `bytes` (UDP_SEGMENT). Returns 0 or -errno.
+int clinux_set_segment(int fd, int bytes);
+
+/// A datagram socket of the Unix domain, non-blocking and closed on exec; or -errno.
+int clinux_unix_socket(void);
+/// Binds to a path, or to an abstract name where `path` begins with `@`. Returns 0 or -errno.
+int clinux_unix_bind(int fd, const char *path);
+/// Connects to what ``clinux_unix_bind`` bound. Returns 0 or -errno; -ECONNREFUSED when nobody holds the path.
+int clinux_unix_connect(int fd, const char *path);
+
+/// Sends datagrams on a connected socket: datagram i has the bytes from ends[i - 1] (0 for the first) to ends[i].
+/// One sendmmsg call, at most 64 datagrams. Returns the number sent, or -errno.
+int clinux_send_many(int fd, const uint8_t *bytes, const uint32_t *ends, uint32_t count);
+
+/// Binds a thread or process (0: the calling thread) to one core; a negative core gives it all. 0 or -errno.
+int clinux_pin(int pid, int core);
 
 /// The port that a bound IPv4 or IPv6 socket has, or -errno.
 int clinux_bound_port(int fd);

@@ -23,6 +23,7 @@ enum OTLPMetricsIngest {
             return call.dialect.malformed("\(error)", for: call.request, ledger: call.ledger)
         }
         let outcome = apply(points)
+        if outcome.isBusy { return call.dialect.busy(.busy(retryAfter: 1), for: call.request, ledger: call.ledger) }
         return Response(
             status: 200, headers: [("content-type", encoding.contentType)],
             body: encoding.metricsResponse(rejectedPoints: outcome.rejected, message: outcome.message))

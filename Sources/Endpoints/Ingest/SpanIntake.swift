@@ -17,8 +17,9 @@ struct SpanIntake: Sendable {
         ledger.spansReceived.add(UInt64(decoded.received), ordering: .relaxed)
         for (reason, count) in decoded.rejected { ledger.spansRejected.add(UInt64(count), reason) }
         guard spanCount > 0 else {
-            reply(success())
-            return
+            let receipt = CommitReceipt(
+                sequence: call.context.daemon.durableSequence(), durability: call.context.durability)
+            return reply(success().promising(receipt))
         }
         let truncated = decoded.batch.spans.count { $0.marks.contains(.truncated) }
         ledger.spansTruncated.add(UInt64(truncated), ordering: .relaxed)
@@ -29,16 +30,23 @@ struct SpanIntake: Sendable {
             case .success(let receipt):
                 ledger.spansAcknowledged.add(UInt64(spanCount), ordering: .relaxed)
                 ledger.spansInFlight.subtract(Int64(spanCount), ordering: .relaxed)
-                var response = success()
-                response.headers.append(("crest-durability", receipt.durability.rawValue))
-                response.headers.append(("crest-seq", String(receipt.sequence)))
-                reply(response)
+                reply(success().promising(receipt))
             case .failure(let refusal):
                 ledger.spansRejected.add(UInt64(spanCount), refusal.spanReason)
                 ledger.spansInFlight.subtract(Int64(spanCount), ordering: .relaxed)
                 reply(call.dialect.busy(refusal, for: call.request, ledger: ledger))
             }
         }
+    }
+}
+
+extension Response {
+    /// Says in the headers what the answer promises, and up to which record.
+    fileprivate func promising(_ receipt: CommitReceipt) -> Response {
+        var response = self
+        response.headers.append(("crest-durability", receipt.durability.rawValue))
+        response.headers.append(("crest-seq", String(receipt.sequence)))
+        return response
     }
 }
 

@@ -4,7 +4,10 @@ internal import Synchronization
 package final class LineCounters: Sendable {
     let events = Atomic<UInt64>(0)
     let serviceChecks = Atomic<UInt64>(0)
-    let ignoredFields = Atomic<UInt64>(0)
+    let containerFields = Atomic<UInt64>(0)
+    let externalDataFields = Atomic<UInt64>(0)
+    let cardinalityFields = Atomic<UInt64>(0)
+    let explicitTimestamps = Atomic<UInt64>(0)
     let unknownFields = Atomic<UInt64>(0)
     let ignoredRates = Atomic<UInt64>(0)
     let signedGaugeChanges = Atomic<UInt64>(0)

@@ -11,16 +11,20 @@ package final class MetricsService: Sendable {
     let selfMetrics: @Sendable () -> [SelfMetricFamily]
     let nativeSchema: Int
     let started: UInt64
+    let dialect: StatsDDialect
+    let examples: RejectExamples
     private let bodyReceiver: StatsDReceiver
     private let bodyLock = Mutex(())
 
     /// - Parameters:
     ///   - now: Unix time in nanoseconds.
+    ///   - dialect: how lines are read, by every receiver.
     ///   - selfMetrics: more of Crest's own families, asked for on each scrape; one that has the name of a built-in
     ///     family takes its place.
     ///   - nativeSchema: the finest schema of native histograms on a scrape: 5 is 1.1 % at worst.
     package init(
         engine: MetricsEngine = MetricsEngine(), ledger: Ledger, now: @escaping @Sendable () -> UInt64,
+        dialect: StatsDDialect = StatsDDialect(),
         selfMetrics: @escaping @Sendable () -> [SelfMetricFamily] = { [] }, nativeSchema: Int = 5
     ) {
         self.engine = engine
@@ -29,12 +33,15 @@ package final class MetricsService: Sendable {
         self.selfMetrics = selfMetrics
         self.nativeSchema = nativeSchema
         started = now()
-        bodyReceiver = StatsDReceiver(engine: engine, ledger: ledger, counters: counters)
+        self.dialect = dialect
+        examples = RejectExamples(now: now)
+        bodyReceiver = StatsDReceiver(
+            engine: engine, ledger: ledger, counters: counters, dialect: dialect, examples: examples)
     }
 
     /// A receiver for one more receive thread.
-    package func makeReceiver(signPolicy: GaugeSignPolicyOption = .auto) -> StatsDReceiver {
-        StatsDReceiver(engine: engine, ledger: ledger, counters: counters, signPolicy: signPolicy)
+    package func makeReceiver() -> StatsDReceiver {
+        StatsDReceiver(engine: engine, ledger: ledger, counters: counters, dialect: dialect, examples: examples)
     }
 
     /// Takes closed seconds over from the receivers. Call once a second; scrapes and queries do it themselves.
@@ -42,23 +49,46 @@ package final class MetricsService: Sendable {
         engine.advance(nowNanoseconds: Int64(clamping: now()))
     }
 
-    /// Applies the lines of one HTTP body; from any thread. They are in every scrape that starts after the return.
+    /// Applies the lines of one HTTP body; from any thread. They are in every scrape that starts 1.5 s later; without a
+    /// metrics log in every one that starts after the return.
     package func receive(body: [UInt8]) -> LineReport {
         let time = now()
+        let isLogged = engine.isLogged
         return bodyLock.withLock { _ in
-            let report = body.withUnsafeBytes { bodyReceiver.receive(body: $0, nowNanoseconds: time) }
-            if bodyReceiver.isPending {
+            let report = body.withUnsafeBytes {
+                bodyReceiver.receive(body: $0, nowNanoseconds: time, closes: !isLogged)
+            }
+            if bodyReceiver.isPending, !isLogged {
                 // The ring was full: make room and hand over again.
                 engine.advance(nowNanoseconds: Int64(clamping: time))
-                _ = bodyReceiver.receive(body: UnsafeRawBufferPointer(start: nil, count: 0), nowNanoseconds: time)
+                bodyReceiver.finish()
             }
             return report
         }
     }
 
+    /// Hands over what came by HTTP. Call when no more requests come, before the log is closed.
+    package func finish() { bodyLock.withLock { _ in bodyReceiver.finish() } }
+
     package var handlers: MetricsHandlers {
         MetricsHandlers(
             statsD: { [self] in postStatsD($0) }, scrape: { [self] in scrape($0) },
-            series: { [self] in listSeries($0) }, points: { [self] in receive(points: $0) })
+            series: { [self] in listSeries($0) }, rejects: { [self] in listRejects($0) },
+            explain: { [self] in explain($0) }, points: { [self] in receive(points: $0) })
     }
+}
+
+/// The log's view of the engine, and of the lines that come by HTTP and have no thread that closes their seconds.
+extension MetricsService: MetricsLogSource {
+    package func holdForLog() { engine.holdForLog() }
+
+    package func takeClosed() -> MetricsLogBatch {
+        let time = now()
+        bodyLock.withLock { _ in bodyReceiver.tick(nowNanoseconds: time) }
+        return engine.takeClosed()
+    }
+
+    package func settle() { engine.settle() }
+    package func forEachStateRecord(_ body: (MetricsLogRecord) -> Bool) { engine.forEachStateRecord(body) }
+    package func restore(_ record: MetricsLogRecord) -> Bool { engine.restore(record) }
 }

@@ -5,6 +5,7 @@ package import Telemetry
 extension MetricsService {
     /// Applies the points of one OTLP request and counts them; from any thread.
     package func receive(points: MetricPoints) -> PointOutcome {
+        if engine.isPointQueueFull { return PointOutcome(rejected: 0, message: "", isBusy: true) }
         let report = engine.apply(
             points, nowNanoseconds: Int64(clamping: now()), startedNanoseconds: Int64(clamping: started))
         ledger.pointsSeen.add(UInt64(points.received), ordering: .relaxed)
@@ -19,4 +20,6 @@ package struct PointOutcome: Hashable, Sendable {
     package var rejected: Int
     /// Names the first rejected point and its defect.
     package var message: String
+    /// Nothing was taken; the client may send the same again.
+    package var isBusy = false
 }

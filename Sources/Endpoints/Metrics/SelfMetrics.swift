@@ -93,6 +93,10 @@ extension Ledger {
                 "crest_points_rejected_total", "OTLP data points refused, by reason.", by: "reason",
                 pointsRejected.counts.map { ($0.reason.rawValue, $0.count) }),
             .counter(
+                "crest_lines_lost_at_crash_total",
+                "Metric lines taken and not yet logged at a crash, over all restarts.",
+                linesLostAtCrash.load(ordering: .relaxed)),
+            .counter(
                 "crest_windows_dropped_total", "Seconds of metrics lost between receiver and engine.",
                 windowsDropped.load(ordering: .relaxed)),
         ]
@@ -109,9 +113,14 @@ extension LineCounters {
             .counters(
                 "crest_statsd_skipped_fields_total", "Fields of metric lines that were skipped.", by: "kind",
                 [
-                    ("ignored", ignoredFields.load(ordering: .relaxed)),
+                    ("container", containerFields.load(ordering: .relaxed)),
+                    ("external_data", externalDataFields.load(ordering: .relaxed)),
+                    ("cardinality", cardinalityFields.load(ordering: .relaxed)),
                     ("unknown", unknownFields.load(ordering: .relaxed)),
                 ]),
+            .counter(
+                "crest_statsd_explicit_timestamps_total", "Metric lines with a time of their own, applied as of now.",
+                explicitTimestamps.load(ordering: .relaxed)),
             .counter(
                 "crest_statsd_ignored_rates_total", "Sample rates on gauges and sets.",
                 ignoredRates.load(ordering: .relaxed)),
@@ -152,6 +161,13 @@ extension MetricsEngine {
             .counter(
                 "crest_name_collisions_total", "Different names as sent that became one family.",
                 counts.nameCollisions),
+            .gauge(
+                "crest_distinct_sketches", "Sketches of sets with more than 256 members in a second.",
+                Double(distinctSketches)),
+            .counter(
+                "crest_distinct_members_untaken_total",
+                "Members beyond a set's 256th that were left out because there were too many sketches.",
+                untakenMembers),
             .counter("crest_duplicate_labels_total", "Labels that repeated a name.", counts.duplicateLabels),
             .counter(
                 "crest_live_windows_evicted_total", "Seconds of live histograms dropped for want of memory.",

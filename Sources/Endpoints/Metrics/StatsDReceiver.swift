@@ -12,14 +12,17 @@ package final class StatsDReceiver: @unchecked Sendable {
 
     package init(
         engine: MetricsEngine, ledger: Ledger, counters: LineCounters = LineCounters(),
-        signPolicy: GaugeSignPolicyOption = .auto
+        dialect: StatsDDialect = StatsDDialect(), examples: RejectExamples = RejectExamples()
     ) {
         core = .allocate(capacity: 1)
         core.initialize(
-            to: ReceiverCore(engine: engine, ledger: ledger, counters: counters, signPolicy: signPolicy.policy))
+            to: ReceiverCore(
+                engine: engine, ledger: ledger, counters: counters, dialect: dialect, examples: examples))
     }
 
     deinit {
+        // What a receiver took is handed over, however it ends.
+        core.pointee.finish()
         core.deinitialize(count: 1)
         core.deallocate()
     }
@@ -38,31 +41,19 @@ package final class StatsDReceiver: @unchecked Sendable {
     /// Whether received lines wait for a later ``tick(nowNanoseconds:)``.
     package var isPending: Bool { core.pointee.isPending }
 
-    /// Takes one body and hands its samples to the engine at once.
+    /// Takes one body.
+    /// - Parameter closes: hands its samples to the engine at once; otherwise a later ``tick(nowNanoseconds:)`` does.
     /// - Returns: what became of its lines.
-    func receive(body: UnsafeRawBufferPointer, nowNanoseconds: UInt64) -> LineReport {
+    func receive(body: UnsafeRawBufferPointer, nowNanoseconds: UInt64, closes: Bool) -> LineReport {
         core.pointee.flushCounters()
         core.pointee.receive(body)
-        let report = core.pointee.report
-        core.pointee.close(nowNanoseconds: nowNanoseconds)
+        let report = core.pointee.makeReport()
+        if closes { core.pointee.close(nowNanoseconds: nowNanoseconds) } else { core.pointee.flushCounters() }
         return report
     }
-}
 
-/// How gauge values with an explicit sign are read; see schemas/wire/statsd.md, "Signed gauges".
-package enum GaugeSignPolicyOption: String, Sendable {
-    /// A level when the line shows marks of DogStatsD or Micrometer, else a change.
-    case auto
-    case level
-    case change
-
-    fileprivate var policy: GaugeSignPolicy {
-        switch self {
-        case .auto: .auto
-        case .level: .level
-        case .change: .change
-        }
-    }
+    /// Hands over what is open, whatever the time.
+    func finish() { core.pointee.finish() }
 }
 
 /// What became of the lines of one body.
@@ -77,6 +68,8 @@ private struct ReceiverCore: ~Copyable {
     private let engine: MetricsEngine
     private let ledger: Ledger
     private let counters: LineCounters
+    private let translator: LineTranslator
+    private let examples: RejectExamples
     private let shard: MetricsShard
     private var reader: StatsDReader
     private var trace = StatsDTraceTag()
@@ -86,19 +79,30 @@ private struct ReceiverCore: ~Copyable {
     private var serviceChecks: UInt64 = 0
     /// By position in `LineRejection.allCases`.
     private var rejected: [UInt64]
+    /// Reasons that gave an example since the counters were last written, so that a flood of bad lines takes no lock.
+    private var hasExample: [Bool]
+    /// Lines that a rule drops, as the shard counted them when the counters were last written.
+    private var droppedBefore: UInt64 = 0
     private var flushed = FlushedCounts()
     private(set) var isPending = false
+    private var lastTick: Int64 = 0
 
     /// A line that binds more kinds than there are goes round the key cache.
     private static let bindAttempts = 12
 
-    init(engine: MetricsEngine, ledger: Ledger, counters: LineCounters, signPolicy: GaugeSignPolicy) {
+    init(
+        engine: MetricsEngine, ledger: Ledger, counters: LineCounters, dialect: StatsDDialect,
+        examples: RejectExamples
+    ) {
         self.engine = engine
         self.ledger = ledger
         self.counters = counters
         shard = engine.makeShard()
-        reader = StatsDReader(signPolicy: signPolicy)
+        reader = StatsDReader(signPolicy: dialect.signPolicy)
+        translator = dialect.translator
+        self.examples = examples
         rejected = Array(repeating: 0, count: LineRejection.allCases.count)
+        hasExample = Array(repeating: false, count: LineRejection.allCases.count)
     }
 
     mutating func receive(_ datagram: UnsafeRawBufferPointer) {
@@ -112,7 +116,7 @@ private struct ReceiverCore: ~Copyable {
                 if shard.record(name: reader.name, tags: reader.tags, samples: reader.samples) == nil {
                     applied &+= 1
                 } else {
-                    recordUnknown()
+                    recordUnknown(isServiceCheck: false)
                 }
             case .event:
                 seen &+= 1
@@ -120,8 +124,12 @@ private struct ReceiverCore: ~Copyable {
                 events &+= 1
             case .serviceCheck:
                 seen &+= 1
-                applied &+= 1
                 serviceChecks &+= 1
+                if shard.record(name: reader.name, tags: reader.tags, samples: reader.samples) == nil {
+                    applied &+= 1
+                } else {
+                    recordUnknown(isServiceCheck: true)
+                }
             case .rejected(let reason):
                 seen &+= 1
                 reject(reason)
@@ -131,18 +139,17 @@ private struct ReceiverCore: ~Copyable {
 
     /// A line whose bytes the shard does not know: it may carry a trace id, which is no part of its key.
     @inline(never)
-    private mutating func recordUnknown() {
+    private mutating func recordUnknown(isServiceCheck: Bool) {
         guard trace.take(name: reader.name, tags: reader.tags) else {
-            return recordNewKey(name: reader.name, tags: reader.tags)
+            return recordNewKey(name: reader.name, tags: reader.tags, isServiceCheck: isServiceCheck)
         }
         let taken = trace
         taken.name.withUnsafeBytes { name in
-            taken.tags.withUnsafeBytes { bytes in
-                let tags = UnsafeRawBufferPointer(rebasing: bytes[...])
+            taken.tags.withUnsafeBytes { tags in
                 if shard.record(name: name, tags: tags, samples: reader.samples) == nil {
                     applied &+= 1
                 } else {
-                    recordNewKey(name: name, tags: tags)
+                    recordNewKey(name: name, tags: tags, isServiceCheck: isServiceCheck)
                 }
                 if let traceID = taken.traceID {
                     shard.attach(trace: traceID, name: name, tags: tags, samples: reader.samples)
@@ -152,32 +159,55 @@ private struct ReceiverCore: ~Copyable {
     }
 
     /// Applies a line whose key bytes the shard does not know yet under every kind the line has.
-    private mutating func recordNewKey(name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer) {
-        do {
-            let identity = try StatsDIdentity(name: name, tags: tags)
+    private mutating func recordNewKey(
+        name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, isServiceCheck: Bool
+    ) {
+        do throws(LineRejection) {
+            let identity =
+                try isServiceCheck
+                ? StatsDIdentity(serviceCheck: name, tags: tags)
+                : StatsDIdentity(name: name, tags: tags)
             for _ in 0..<Self.bindAttempts {
                 guard let kind = shard.record(name: name, tags: tags, samples: reader.samples) else {
                     applied &+= 1
                     return
                 }
-                let series = engine.register(name: identity.name, labels: identity.labels, kind: kind)
-                shard.bind(name: name, tags: tags, kind: kind, to: series)
+                switch translator.translate(identity, kind: kind) {
+                case .series(let named):
+                    shard.bind(name: name, tags: tags, kind: kind, to: engine.register(named))
+                case .dropped: shard.bindDropped(name: name, tags: tags, kind: kind)
+                case .rejected(let reason): throw reason
+                }
             }
             for sample in reader.samples {
-                let series = engine.register(name: identity.name, labels: identity.labels, kind: sample.kind)
-                shard.record(sample, to: series)
+                guard case .series(let named) = translator.translate(identity, kind: sample.kind) else { continue }
+                shard.record(sample, to: engine.register(named))
             }
             applied &+= 1
         } catch { reject(error) }
     }
 
     private mutating func reject(_ reason: LineRejection) {
-        if let index = LineRejection.allCases.firstIndex(of: reason) { rejected[index] &+= 1 }
+        guard let index = LineRejection.allCases.firstIndex(of: reason) else { return }
+        rejected[index] &+= 1
+        guard !hasExample[index] else { return }
+        hasExample[index] = true
+        examples.note(reader.line, reason)
+    }
+
+    /// Moves the lines that a rule drops from the applied ones, among which the shard's callers count them.
+    private mutating func settleDropped() {
+        let dropped = shard.droppedLines &- droppedBefore
+        guard dropped > 0, let index = LineRejection.allCases.firstIndex(of: .droppedByRule) else { return }
+        droppedBefore = shard.droppedLines
+        applied &-= dropped
+        rejected[index] &+= dropped
     }
 
     mutating func tick(nowNanoseconds: UInt64) {
         flushCounters()
-        shard.tick(nowNanoseconds: Int64(clamping: nowNanoseconds))
+        lastTick = Int64(clamping: nowNanoseconds)
+        shard.tick(nowNanoseconds: lastTick)
         isPending = shard.isOpen
     }
 
@@ -187,8 +217,15 @@ private struct ReceiverCore: ~Copyable {
         isPending = shard.isOpen
     }
 
+    mutating func finish() {
+        flushCounters()
+        shard.flush(nowNanoseconds: lastTick)
+        isPending = shard.isOpen
+    }
+
     /// Lines since the counters were last written.
-    var report: LineReport {
+    mutating func makeReport() -> LineReport {
+        settleDropped()
         var report = LineReport(accepted: applied)
         for (reason, count) in zip(LineRejection.allCases, rejected) where count > 0 {
             report.rejected[reason] = count
@@ -199,22 +236,29 @@ private struct ReceiverCore: ~Copyable {
     /// Writes what was counted since the last time. `seen` goes first, so that it never trails its parts.
     mutating func flushCounters() {
         if seen > 0 {
+            settleDropped()
             ledger.linesSeen.add(seen, ordering: .relaxed)
             ledger.linesApplied.add(applied, ordering: .releasing)
             for (index, reason) in LineRejection.allCases.enumerated() where rejected[index] > 0 {
                 ledger.linesRejected.add(rejected[index], reason)
                 rejected[index] = 0
+                hasExample[index] = false
             }
             counters.events.add(events, ordering: .relaxed)
             counters.serviceChecks.add(serviceChecks, ordering: .relaxed)
             (seen, applied, events, serviceChecks) = (0, 0, 0, 0)
         }
         let now = FlushedCounts(
-            ignoredFields: reader.ignoredFields, unknownFields: reader.unknownFields,
-            ignoredRates: reader.ignoredRates, changes: reader.signedGaugeChanges, levels: reader.signedGaugeLevels,
+            containerFields: reader.containerFields, externalDataFields: reader.externalDataFields,
+            cardinalityFields: reader.cardinalityFields, explicitTimestamps: reader.explicitTimestamps,
+            unknownFields: reader.unknownFields, ignoredRates: reader.ignoredRates, changes: reader.signedGaugeChanges,
+            levels: reader.signedGaugeLevels,
             resets: shard.keyCacheResets, deferred: shard.deferredWindows)
         guard now != flushed else { return }
-        counters.ignoredFields.add(now.ignoredFields &- flushed.ignoredFields, ordering: .relaxed)
+        counters.containerFields.add(now.containerFields &- flushed.containerFields, ordering: .relaxed)
+        counters.externalDataFields.add(now.externalDataFields &- flushed.externalDataFields, ordering: .relaxed)
+        counters.cardinalityFields.add(now.cardinalityFields &- flushed.cardinalityFields, ordering: .relaxed)
+        counters.explicitTimestamps.add(now.explicitTimestamps &- flushed.explicitTimestamps, ordering: .relaxed)
         counters.unknownFields.add(now.unknownFields &- flushed.unknownFields, ordering: .relaxed)
         counters.ignoredRates.add(now.ignoredRates &- flushed.ignoredRates, ordering: .relaxed)
         counters.signedGaugeChanges.add(now.changes &- flushed.changes, ordering: .relaxed)
@@ -227,7 +271,10 @@ private struct ReceiverCore: ~Copyable {
 
 /// The running counts of a receiver as they were when they were last written out.
 private struct FlushedCounts: Equatable {
-    var ignoredFields: UInt64 = 0
+    var containerFields: UInt64 = 0
+    var externalDataFields: UInt64 = 0
+    var cardinalityFields: UInt64 = 0
+    var explicitTimestamps: UInt64 = 0
     var unknownFields: UInt64 = 0
     var ignoredRates: UInt64 = 0
     var changes: UInt64 = 0

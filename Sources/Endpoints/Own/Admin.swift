@@ -27,6 +27,7 @@ enum Admin {
                 POST /api/v1/statsd        StatsD lines
         scrape  GET  /metrics
         read    GET  /api/crest/v1/        traces/{id} search services operations series ledger status durable
+                                           snapshots (POST makes one)
                 GET  /api/                 Jaeger: services operations traces traces/{id} dependencies
                 GET  /api/v2/              Zipkin: services spans remoteServices traces trace/{id} traceMany
                                            dependencies autocompleteKeys autocompleteValues

@@ -21,7 +21,8 @@ struct SpanAccount: Hashable {
     /// What was stored and is no longer live nor accounted for.
     var storeDifference: Int64 {
         let store = store
-        let gone = store.expired &+ store.thinned &+ store.deleted &+ store.quarantined &+ store.lost
+        let removed = store.expired &+ store.thinned &+ store.deleted &+ store.merged
+        let gone = removed &+ store.quarantined &+ store.lost
         return Int64(truncatingIfNeeded: store.stored) &- Int64(truncatingIfNeeded: store.live &+ gone)
     }
 
@@ -101,6 +102,7 @@ enum LedgerReport {
         json.number("expired", store.expired)
         json.number("thinned", store.thinned)
         json.number("deleted", store.deleted)
+        json.number("merged", store.merged)
         json.number("quarantined", store.quarantined)
         json.number("lost", store.lost)
         json.number("difference", account.storeDifference)
@@ -175,6 +177,7 @@ private struct LineAccount {
         json.number("applied", applied)
         json.key("rejected")
         LedgerReport.write(ledger.linesRejected.counts.map { ($0.reason.rawValue, $0.count) }, to: &json)
+        json.number("lostAtCrash", ledger.linesLostAtCrash.load(ordering: .relaxed))
         json.number("windowsDropped", ledger.windowsDropped.load(ordering: .relaxed))
         json.endObject()
     }

@@ -33,22 +33,20 @@ enum OwnQueries {
         return Array(message[frame.count..<message.count - 1])
     }
 
-    /// `DELETE /api/crest/v1/traces/{id}`.
-    static func deleteTrace(_ call: Call) -> Response {
-        OwnError.response(501, "deleting a trace is not supported by this server yet")
-    }
-
     /// `GET /api/crest/v1/search`.
     static func search(_ call: Call) -> Response {
         let parameters: SearchParameters
         do { parameters = try SearchParameters(call.query) } catch {
             return call.badRequest(error.message, parameter: error.parameter)
         }
+        var clock = StageClock()
         do {
             let page = try call.context.engine.search(
                 [parameters.filter], order: parameters.order, limit: parameters.limit, after: parameters.after,
                 budget: call.budget)
+            clock.end("search")
             let summaries = try call.summaries(of: page.traces)
+            clock.end("summaries")
             var json = JSONWriter()
             json.beginObject()
             json.key("traces")
@@ -61,6 +59,10 @@ enum OwnQueries {
                 json.string(token.text)
             } else {
                 json.null()
+            }
+            if parameters.explains {
+                json.key("explain")
+                json.explanation(call.budget.plan.counts, stages: clock.stages, bytesRead: call.budget.bytesCharged)
             }
             json.endObject()
             return .json(json.bytes)

@@ -17,13 +17,15 @@ struct SearchParameters {
     static let defaultLimit = 20
     private static let known: Set<String> = [
         "service", "operation", "kind", "tag", "min_duration", "max_duration", "error", "start", "end", "limit",
-        "sort", "page", "q",
+        "sort", "page", "q", "explain",
     ]
 
     var filter = SpanFilter()
     var order = TraceOrder.newestFirst
     var limit = defaultLimit
     var after: TraceOrder.Key?
+    /// Whether the reply says what was read and passed over.
+    var explains = false
 
     var fingerprint: UInt64 { SpanFilter.fingerprint(of: [filter]) }
 
@@ -42,6 +44,7 @@ struct SearchParameters {
         try readTimes(query)
         filter.error = try Self.flag("error", query)
         limit = try Self.limit(query)
+        explains = try Self.flag("explain", query) ?? false
         try readOrder(query)
     }
 

@@ -27,7 +27,7 @@ package struct EndpointContext: Sendable {
     }
 }
 
-/// What the endpoints ask the running daemon. Every closure answers at once, from any thread.
+/// What the endpoints ask the running daemon. Every closure but `makeSnapshot` answers at once, from any thread.
 package struct DaemonQuestions: Sendable {
     /// False until recovery is done and again while stopping.
     package var isReady: @Sendable () -> Bool = { true }
@@ -36,16 +36,32 @@ package struct DaemonQuestions: Sendable {
     /// The highest WAL sequence that is as durable as the store promises; zero before the first.
     package var durableSequence: @Sendable () -> UInt64 = { 0 }
     package var store: @Sendable () -> StoreCounts = { StoreCounts() }
+    /// Deletes traces of the default tenant: durable and hidden from queries when it returns. Returns how many of
+    /// them were there.
+    package var delete: @Sendable ([TraceID]) -> Result<Int, DeletionRefusal> = { _ in .failure(.busy("no store")) }
     package var status: @Sendable () -> DaemonStatus = { DaemonStatus() }
+    /// Makes a snapshot; blocks until it is on disk.
+    package var makeSnapshot: @Sendable () -> Result<SnapshotFacts, SnapshotRefusal> = {
+        .failure(SnapshotRefusal("this daemon has no store"))
+    }
+    /// All snapshots there are, oldest first.
+    package var snapshots: @Sendable () -> [SnapshotFacts] = { [] }
     /// Reads the configuration again. Nil: done. A text: what is wrong; the old configuration stays.
     package var reload: @Sendable () -> String? = { "nothing can be reloaded while running; restart to apply" }
 
     package init() {}
 }
 
+/// Why nothing was deleted.
+package enum DeletionRefusal: Error, Hashable, Sendable {
+    /// May work later; the text says what stands in the way.
+    case busy(String)
+    case failed(String)
+}
+
 /// The store's terms of the ledger, as it persists them: what became of every span stored, over all restarts.
 ///
-///     stored = live + expired + thinned + deleted + quarantined + lost
+///     stored = live + expired + thinned + deleted + merged + quarantined + lost
 package struct StoreCounts: Hashable, Sendable {
     /// Stored by this process or an earlier one.
     package var stored: UInt64 = 0
@@ -55,6 +71,8 @@ package struct StoreCounts: Hashable, Sendable {
     package var expired: UInt64 = 0
     package var thinned: UInt64 = 0
     package var deleted: UInt64 = 0
+    /// Repeated deliveries of a span that compaction found and dropped.
+    package var merged: UInt64 = 0
     package var quarantined: UInt64 = 0
     package var lost: UInt64 = 0
 

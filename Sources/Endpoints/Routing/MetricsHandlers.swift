@@ -8,6 +8,10 @@ package struct MetricsHandlers: Sendable {
     package var scrape: @Sendable (Request) -> Response
     /// `GET /api/crest/v1/series`.
     package var series: @Sendable (Request) -> Response
+    /// `GET /api/crest/v1/rejects`.
+    package var rejects: @Sendable (Request) -> Response
+    /// `GET` and `POST /api/crest/v1/explain`.
+    package var explain: @Sendable (Request) -> Response
     /// The points of `POST /v1/metrics`; nil when no metrics are taken.
     package var points: (@Sendable (MetricPoints) -> PointOutcome)?
 
@@ -16,11 +20,15 @@ package struct MetricsHandlers: Sendable {
         statsD: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         scrape: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         series: @escaping @Sendable (Request) -> Response = { _ in unavailable },
+        rejects: @escaping @Sendable (Request) -> Response = { _ in unavailable },
+        explain: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         points: (@Sendable (MetricPoints) -> PointOutcome)? = nil
     ) {
         self.statsD = statsD
         self.scrape = scrape
         self.series = series
+        self.rejects = rejects
+        self.explain = explain
         self.points = points
     }
 

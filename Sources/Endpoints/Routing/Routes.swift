@@ -58,14 +58,20 @@ enum Routes {
         let root = "/api/crest/v1/"
         return [
             Route("GET", root + "traces/*", .own, work: .pool, .now(OwnQueries.trace)),
-            Route("DELETE", root + "traces/*", .own, .now(OwnQueries.deleteTrace)),
+            Route("DELETE", root + "traces/*", .own, work: .pool, .now(Deletion.trace)),
+            Route("DELETE", root + "traces", .own, work: .pool, .now(Deletion.matching)),
             Route("GET", root + "search", .own, work: .pool, .now(OwnQueries.search)),
             Route("GET", root + "services", .own, work: .pool, .now(OwnQueries.services)),
             Route("GET", root + "operations", .own, work: .pool, .now(OwnQueries.operations)),
             Route("GET", root + "ledger", .own, work: .pool, .now(LedgerReport.get)),
             Route("GET", root + "status", .own, work: .pool, .now(StatusReport.get)),
+            Route("GET", root + "snapshots", .own, work: .pool, .now(SnapshotsEndpoint.list)),
+            Route("POST", root + "snapshots", .own, work: .pool, .now(SnapshotsEndpoint.make)),
             Route("GET", root + "durable", .own, .now(OwnQueries.durable)),
             Route("GET", root + "series", .own, work: .pool, .now { $0.context.metrics.series($0.request) }),
+            Route("GET", root + "rejects", .own, .now { $0.context.metrics.rejects($0.request) }),
+            Route("GET", root + "explain", .own, work: .pool, .now { $0.context.metrics.explain($0.request) }),
+            Route("POST", root + "explain", .own, work: .pool, .now(MetricsRouting.explain)),
         ]
     }()
 
@@ -80,15 +86,19 @@ enum Routes {
 
 /// The way to the metrics side.
 enum MetricsRouting {
-    /// `POST /api/v1/statsd`: inflated here, so that the cap and the answers are the same everywhere.
-    static func statsD(_ call: Call) -> Response {
+    static func statsD(_ call: Call) -> Response { inflating(call, call.context.metrics.statsD) }
+
+    static func explain(_ call: Call) -> Response { inflating(call, call.context.metrics.explain) }
+
+    /// Bodies are inflated here, so that the cap and the answers are the same everywhere.
+    private static func inflating(_ call: Call, _ handle: (Request) -> Response) -> Response {
         switch call.plainBody() {
         case .failure(let refused): return refused.response
         case .success(let plain):
             var request = call.request
             request.body = plain
             request.headers.removeAll { $0.name == "content-encoding" }
-            return call.context.metrics.statsD(request)
+            return handle(request)
         }
     }
 }

@@ -41,7 +41,10 @@ extension Recovery {
         nextSegmentID = max(nextSegmentID, id &+ 1)
         switch try open(path) {
         case .live(let reader):
-            if listed == nil { report.segmentsAdopted += 1 }
+            if listed == nil {
+                report.segmentsAdopted += 1
+                shared.removed.deleted &+= reader.summary.omittedCount
+            }
             return StoredSegment(entry: ManifestSegment(reader.identity, reader.summary), reader: reader)
         case .damaged(let reason):
             problem("\(reason); moved to quarantine")
@@ -94,8 +97,9 @@ extension Recovery {
             shared.segments.append(segment)
             manifest.sealedSequence = max(manifest.sealedSequence, segment.entry.lastSequence)
         }
+        shared.segments.sort { ($0.entry.lastSequence, $0.entry.id) < ($1.entry.lastSequence, $1.entry.id) }
         if report.segmentsUnlinked > 0 { try disk.syncDirectory(StorePath.segmentDirectory) }
-        manifest.segments = shared.segments.map(\.entry)
+        manifest.segments = shared.segments.map(\.entry).sorted { $0.id < $1.id }
         manifest.removed = shared.removed
         report.segments = shared.segments.count
         shared.stored = manifest.liveSpans &+ manifest.removed.total

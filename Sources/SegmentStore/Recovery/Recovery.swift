@@ -39,8 +39,10 @@ struct Recovery {
             try disk.syncDirectory("")
             try removeDrafts()
             try identify()
+            try loadTombstones()
             try loadSegments()
             try replay()
+            try clampTombstones()
             return try finish(ownerLock)
         } catch let error as DiskError {
             throw StoreOpenError(error)

@@ -210,9 +210,8 @@ extension Recovery {
         let heads = shared.sealing.map(\.head) + [shared.active]
         let merged = Head()
         for head in heads {
-            for (index, batch) in head.batches.enumerated() {
-                merged.insert(batch, sequence: index == 0 ? head.sequences.first : head.sequences.last)
-            }
+            let (batches, sequences) = head.records
+            for (batch, sequence) in zip(batches, sequences) { merged.insert(batch, sequence: sequence) }
         }
         for (record, batch) in salvaged { merged.insert(batch, sequence: record.header.sequence) }
         report.salvagedRecords = salvaged.count

@@ -43,6 +43,11 @@ struct AttributeColumns: ~Copyable {
         }
     }
 
+    /// Makes room for keys that are new in the encoder's table.
+    mutating func grow(keyCount: Int) {
+        if places.count < keyCount * 8 { places.resize(to: keyCount * 8, filler: 0) }
+    }
+
     /// Forgets the block; memory stays for the next one.
     mutating func removeAll() {
         for index in 0..<columns.count {

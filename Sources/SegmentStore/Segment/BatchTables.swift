@@ -18,12 +18,16 @@ struct BatchTables: ~Copyable {
     private var scratch: GrowingBuffer<UInt8> = GrowingBuffer(capacity: 4 << 10)
 
     init(_ batches: [SpanBatch]) {
-        for (index, batch) in batches.enumerated() {
-            keyStarts.append(keys.count)
-            for key in batch.keys { append(batch, key) }
-            scopeStarts.append(scopes.count)
-            addScopes(of: batch, index)
-        }
+        for batch in batches { add(batch) }
+    }
+
+    /// Adds the next batch.
+    mutating func add(_ batch: SpanBatch) {
+        let index = keyStarts.count
+        keyStarts.append(keys.count)
+        for key in batch.keys { append(batch, key) }
+        scopeStarts.append(scopes.count)
+        addScopes(of: batch, index)
     }
 
     private mutating func append(_ batch: SpanBatch, _ key: ByteSlice) {

@@ -118,12 +118,23 @@ struct BlockBuilder: ~Copyable {
         }
     }
 
+    /// Makes room for keys and scopes that came to the tables since.
+    mutating func grow(keyCount: Int, scopeCount: Int) {
+        if scopePlaces.count < scopeCount { scopePlaces.resize(to: scopeCount, filler: 0) }
+        spanAttributes.grow(keyCount: keyCount)
+        eventAttributes.grow(keyCount: keyCount)
+        linkAttributes.grow(keyCount: keyCount)
+        scopeAttributes.grow(keyCount: keyCount)
+        resourceAttributes.grow(keyCount: keyCount)
+    }
+
     /// Appends one span of the trace begun. `scopeMap` and `keys` map the batch's scopes and keys to the tables'.
     mutating func append(
-        _ span: SpanRow, _ batch: SpanBatch, tables: borrowing BatchTables, scopeMap: UnsafePointer<UInt32>,
+        _ span: SpanRow, arrival: UInt64, _ batch: SpanBatch, tables: borrowing BatchTables,
+        scopeMap: UnsafePointer<UInt32>,
         keys: UnsafePointer<UInt32>
     ) {
-        appendFields(span, arrival: batch.origin.arrival)
+        appendFields(span, arrival: arrival)
         put(ColumnID.scope, UInt64(place(ofScope: Int(scopeMap[Int(span.scope)]))))
         batch.arena.withUnsafeBytes { arena in
             let arena = arena.baseAddress ?? UnsafeRawPointer(starts.base)

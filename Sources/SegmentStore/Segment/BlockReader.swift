@@ -101,16 +101,30 @@ struct BlockReader {
         return (bytes, range)
     }
 
-    /// Checks a column's bytes only.
+    /// Gives the block's value filter to `body`; nil when the block has none.
+    mutating func valueFilter<Result>(_ body: (UnsafeRawBufferPointer) -> Result) throws(SegmentError) -> Result? {
+        guard let place = place(ColumnID.valueFilter) else { return nil }
+        let (bytes, range) = try stored(place)
+        guard BloomFilter.isWhole(range.count) else { throw damage("value filter of \(range.count) bytes") }
+        return bytes.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[range])) }
+    }
+
+    /// Checks the bytes of every column.
     mutating func checkColumns() throws(SegmentError) {
         try loadAll()
-        for place in entry.columns.indices {
+        if let place = damagedColumns().first { throw damage("checksum of \(name(place))") }
+    }
+
+    /// Places of the columns of a loaded block whose bytes do not have their checksum.
+    func damagedColumns() -> [Int] {
+        let first = entry.columns.first?.offset ?? 0
+        return entry.columns.indices.filter { place in
             let column = entry.columns[place]
-            let start = Int(column.offset - (entry.columns.first?.offset ?? 0))
+            let start = Int(column.offset - first)
             let end = start + Int(column.byteCount)
-            guard start >= 0, end <= image.count else { throw damage("column beyond the block") }
-            let checksum = image.withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[start..<end])) }
-            guard checksum == column.checksum else { throw damage("checksum of \(name(place))") }
+            guard start >= 0, end <= image.count else { return true }
+            return image.withUnsafeBytes { crc32c(UnsafeRawBufferPointer(rebasing: $0[start..<end])) }
+                != column.checksum
         }
     }
 

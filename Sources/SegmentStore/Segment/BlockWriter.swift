@@ -7,11 +7,16 @@ struct BlockWriter: ~Copyable {
     /// The encoder's key index -> the file's, + 1; keys get into the file with their first column.
     private var fileKeys: [UInt32]
     private(set) var keys: [[UInt8]] = []
+    private var keyPlaces: [[UInt8]: UInt32] = [:]
+    private var values = ValueFilterBuilder()
 
     init(compressionLevel: Int32, keyCount: Int) {
         writer = ColumnWriter(compressionLevel: compressionLevel)
         fileKeys = [UInt32](repeating: 0, count: keyCount)
     }
+
+    /// Says that the encoder's key indexes mean other keys from now on.
+    mutating func renumberKeys(keyCount: Int) { fileKeys = [UInt32](repeating: 0, count: keyCount) }
 
     /// The bytes of the block and its columns.
     mutating func write(
@@ -21,6 +26,9 @@ struct BlockWriter: ~Copyable {
         writer.output.reserveCapacity(512 << 10)
         columns = []
         for id in UInt8(1)...ColumnID.resourceDropped { writeFixed(id, block) }
+        let start = writer.output.count
+        values.words(block, keyTable: keyTable).withUnsafeBytes { writer.output.append(contentsOf: $0) }
+        close(ColumnEntry(id: ColumnID.valueFilter, byteCount: 0, checksum: 0), from: start)
         writeAttributes(block.spanAttributes, keyTable)
         writeAttributes(block.eventAttributes, keyTable)
         writeAttributes(block.linkAttributes, keyTable)
@@ -76,8 +84,12 @@ struct BlockWriter: ~Copyable {
 
     private mutating func fileKey(_ key: Int, _ keyTable: borrowing StringInterner) -> UInt32 {
         if fileKeys[key] == 0 {
-            keys.append(Array(keyTable.value(key)))
-            fileKeys[key] = UInt32(truncatingIfNeeded: keys.count)
+            let text = Array(keyTable.value(key))
+            if keyPlaces[text] == nil {
+                keys.append(text)
+                keyPlaces[text] = UInt32(truncatingIfNeeded: keys.count)
+            }
+            fileKeys[key] = keyPlaces[text] ?? 1
         }
         return fileKeys[key] - 1
     }

@@ -20,10 +20,13 @@ package struct SegmentEncoder: Sendable {
 
     /// Encodes all spans of the batches, which must be valid (see ``SpanBatch/validate()``).
     ///
-    /// - Parameter write: takes the file's bytes piece by piece, in order.
+    /// - Parameters:
+    ///   - omitted: see ``SegmentSummary/omittedCount``.
+    ///   - write: takes the file's bytes piece by piece, in order.
     /// - Throws: what `write` throws; the file is then incomplete and never valid.
     package func encode(
-        _ batches: [SpanBatch], identity: SegmentIdentity, write: ([UInt8]) throws(DiskError) -> Void
+        _ batches: [SpanBatch], identity: SegmentIdentity, omitted: UInt64 = 0,
+        write: ([UInt8]) throws(DiskError) -> Void
     ) throws(DiskError) -> SegmentSummary {
         let order = SpanOrder(batches)
         let tables = BatchTables(batches)
@@ -31,6 +34,7 @@ package struct SegmentEncoder: Sendable {
         footer.replaces = identity.replaces
         footer.tenants = order.tenants
         footer.summary.traceCount = UInt64(order.traces.count)
+        footer.summary.omittedCount = omitted
 
         let header = SegmentHeader(identity).encoded
         try write(header)
@@ -84,7 +88,7 @@ package struct SegmentEncoder: Sendable {
                 let index = Int(reference >> 32)
                 let batch = batches[index]
                 block.append(
-                    batch.spans[Int(reference & 0xffff_ffff)], batch, tables: tables,
+                    batch.spans[Int(reference & 0xffff_ffff)], arrival: batch.origin.arrival, batch, tables: tables,
                     scopeMap: tables.scopes.codes.base + tables.scopeStarts[index],
                     keys: tables.keys.codes.base + tables.keyStarts[index])
                 cursor.span += 1

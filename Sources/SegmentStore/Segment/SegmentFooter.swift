@@ -34,6 +34,7 @@ struct SegmentFooter: Sendable {
         for id in replaces { writer.write(id) }
         writer.writeVarint(UInt64(tenants.count))
         for tenant in tenants { writer.writeText(Array(tenant.utf8)) }
+        if summary.omittedCount > 0 { writer.writeVarint(summary.omittedCount) }
         return writer.bytes
     }
 
@@ -99,6 +100,7 @@ extension SegmentFooter {
         for _ in 0..<(try reader.readCount(limit: reader.remaining)) {
             tenants.append(String(decoding: try reader.readText(), as: UTF8.self))
         }
+        if !reader.isAtEnd { summary.omittedCount = try reader.readVarint() }
     }
 
     private mutating func readKeys(_ bytes: [UInt8]) throws(ByteReadError) {

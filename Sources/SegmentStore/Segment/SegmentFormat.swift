@@ -29,7 +29,7 @@ enum SegmentFormat {
     static let leastCompressed = 48
     /// Rows of any table of one block; far more than a writer makes.
     static let blockRows = 1 << 24
-    static let filterBlockBytes = 64
+    static let filterLineBytes = 64
     static let oneWeight: UInt64 = 0x3FF0_0000_0000_0000
 }
 
@@ -98,6 +98,8 @@ enum ColumnID {
     static let resourceSchemaURL: UInt8 = 40
     static let resourceService: UInt8 = 41
     static let resourceDropped: UInt8 = 42
+    /// Not a column of values: see `ValueFilter`.
+    static let valueFilter: UInt8 = 43
 
     static func shape(_ owner: AttributeOwner) -> UInt8 { 48 + owner.rawValue }
     static func shared(_ owner: AttributeOwner) -> UInt8 { 56 + owner.rawValue }
@@ -110,7 +112,7 @@ enum ColumnID {
 
     static func isKnown(_ id: UInt8) -> Bool {
         switch id {
-        case 1...42, 48...52, 56...60, 64...68: true
+        case 1...43, 48...52, 56...60, 64...68: true
         default: false
         }
     }
@@ -124,7 +126,7 @@ enum ColumnID {
             "event count", "link count", "event time", "event name", "event dropped", "link trace high",
             "link trace low", "link span id", "link trace state", "link flags", "link dropped", "scope resource",
             "scope name", "scope version", "scope schema URL", "scope dropped", "resource schema URL",
-            "resource service", "resource dropped",
+            "resource service", "resource dropped", "value filter",
         ]
         if Int(id) < fixed.count { return fixed[Int(id)] }
         let kind = id >= 64 ? "values" : id >= 56 ? "other attributes" : "shape"
@@ -195,6 +197,8 @@ package struct SegmentSummary: Hashable, Sendable {
     package var latestStart: UInt64 = 0
     package var earliestArrival: UInt64 = 0
     package var latestArrival: UInt64 = 0
+    /// Spans of its WAL records that it does not hold, for they had been deleted when it was written.
+    package var omittedCount: UInt64 = 0
 
     package init() {}
 }

@@ -101,9 +101,11 @@ package final class SegmentReader: Sendable {
 
     /// The extent of one trace in this segment; nil when no span of it is here.
     package func extent(of traceID: TraceID, tenant: String) throws(ReadError) -> TraceExtent? {
+        let candidates = blocks(of: traceID, tenant: tenant)
+        if candidates.isEmpty { return nil }
         do {
             let inflater = PieceInflater()
-            for index in blocks(of: traceID, tenant: tenant) {
+            for index in candidates {
                 var block = block(index, inflater)
                 let traces = try BlockTraces(&block)
                 if let trace = traces.find(traceID) { return traces.extent(trace) }
@@ -118,9 +120,11 @@ package final class SegmentReader: Sendable {
     package func spans(
         of traceID: TraceID, tenant: String, budget: QueryBudget
     ) throws(ReadError) -> [SpanRecord] {
+        let candidates = blocks(of: traceID, tenant: tenant)
+        if candidates.isEmpty { return [] }
         var records: [SpanRecord] = []
         let inflater = PieceInflater()
-        for index in blocks(of: traceID, tenant: tenant) {
+        for index in candidates {
             do throws(SegmentError) {
                 var block = block(index, inflater)
                 let traces = try BlockTraces(&block)

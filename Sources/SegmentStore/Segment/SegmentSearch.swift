@@ -5,24 +5,35 @@ extension SegmentReader {
     /// The extents of all traces with at least one span that matches; see ``SpanFilter/matches(_:)``.
     ///
     /// A trace's extent covers all its spans in this segment. Order: by trace id. Blocks are skipped by the directory,
-    /// then by dictionaries; columns are read from the cheapest to the dearest. The budget is charged once a block.
+    /// then by their value filters, then by dictionaries; columns are read from the cheapest to the dearest. The budget
+    /// is charged once a block.
     package func extents(
         matching filter: SpanFilter, budget: QueryBudget
     ) throws(ReadError) -> [TraceExtent] {
-        guard let tenant = footer.tenants.firstIndex(of: filter.tenant) else { return [] }
         let search = BlockSearch(filter)
-        guard mayMatch(search, tenant: tenant) else { return [] }
+        guard let tenant = footer.tenants.firstIndex(of: filter.tenant), mayMatch(search, tenant: tenant) else {
+            budget.plan.noteWithoutNames(blocks: blockCount)
+            return []
+        }
         let inflater = PieceInflater()
         var result: [TraceExtent] = []
-        for (index, entry) in footer.blocks.enumerated() where entry.tenant == tenant && search.mayMatch(entry) {
+        for (index, entry) in footer.blocks.enumerated() where entry.tenant == tenant {
+            guard search.mayMatch(entry) else {
+                budget.plan.noteBlock(.bounds, bytes: 0)
+                continue
+            }
             var block = block(index, inflater)
+            var outcome = QueryPlan.BlockOutcome.values
             do {
-                for extent in try search.extents(in: &block) where result.last?.traceID != extent.traceID {
-                    result.append(extent)
+                if try search.mayMatch(valuesOf: &block) {
+                    let found = try search.extents(in: &block)
+                    outcome = found.isEmpty ? .readInVain : .matched
+                    for extent in found where result.last?.traceID != extent.traceID { result.append(extent) }
                 }
             } catch {
                 throw .storage(error.description)
             }
+            budget.plan.noteBlock(outcome, bytes: block.bytesRead)
             do { try budget.charge(block.bytesRead) } catch { throw .stopped(error) }
         }
         return result
@@ -50,12 +61,21 @@ struct BlockSearch {
     let service: TextNeedle?
     let operation: TextNeedle?
     let tags: [Tag]
+    private let values: ValueSearch
 
     init(_ filter: SpanFilter) {
         self.filter = filter
         service = filter.service.map { TextNeedle($0) }
         operation = filter.operation.map { TextNeedle($0) }
         tags = filter.tags.map { Tag(key: TextNeedle($0.key), value: $0.value.map { TextNeedle($0) }) }
+        values = ValueSearch(filter)
+    }
+
+    /// What the value filter can rule out.
+    func mayMatch(valuesOf block: inout BlockReader) throws(SegmentError) -> Bool {
+        if values.isEmpty { return true }
+        let entry = block.entry
+        return try block.valueFilter { values.mayMatch($0, entry) } ?? true
     }
 
     /// What the directory alone can rule out.

@@ -1,10 +1,12 @@
+internal import Glibc
 internal import Synchronization
 
-/// What the two threads do: wait, and call the steps.
+/// What the threads do: wait, and call the steps.
 extension SegmentStore {
     private static let witnessMilliseconds = 50
     private static let intervalMilliseconds = 100
     private static let idleMilliseconds = 1_000
+    private static let compactorNice: Int32 = 10
 
     /// The committer. A group gathers while the one before it is synced.
     @Sendable
@@ -50,7 +52,19 @@ extension SegmentStore {
                 guard sealStep() else { break }
                 // The committer may have waited for this one to hand over the next.
                 commitSignal.raise()
+                compactSignal.raise()
             }
+        }
+    }
+
+    /// The compactor: yields to everything else.
+    @Sendable
+    func runCompactor() {
+        // Nice value of this thread alone, as Linux has it; where it is refused the thread runs like the others.
+        _ = setpriority(Int32(PRIO_PROCESS.rawValue), 0, Self.compactorNice)
+        while !isStopping.load(ordering: .acquiring) {
+            compactSignal.wait(milliseconds: Self.idleMilliseconds)
+            while !isStopping.load(ordering: .acquiring), compactStep() {}
         }
     }
 }

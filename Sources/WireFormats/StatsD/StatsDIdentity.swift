@@ -26,6 +26,15 @@ package struct StatsDIdentity: Hashable, Sendable {
         try readTags(UnsafeRawBufferPointer(rebasing: tags[...]), separator: 0x2c, assignment: 0x3a)
     }
 
+    /// A service check: the gauge `service_check_status` with the label `check`, then its tags.
+    /// - Parameter name: `_sc|` and the name of the check, as the reader gives it.
+    package init(serviceCheck name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer) throws(LineRejection) {
+        self.name = Array("service_check_status".utf8)
+        let check = Array(name.dropFirst(4))
+        labels = [MetricLabel(key: Array("check".utf8), value: repairedUTF8(check))]
+        try readTags(UnsafeRawBufferPointer(rebasing: tags[...]), separator: 0x2c, assignment: 0x3a)
+    }
+
     private mutating func readName(_ bytes: UnsafeRawBufferPointer) throws(LineRejection) {
         guard let mark = bytes.firstIndex(where: { $0 == 0x2c || $0 == 0x23 || $0 == 0x3b || $0 == 0x5b }) else {
             name = Array(bytes)

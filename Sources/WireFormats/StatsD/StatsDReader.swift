@@ -9,7 +9,8 @@ package enum StatsDOutcome: Hashable, Sendable {
     case line
     /// `_e{...}`: well formed, and nothing else is read of it.
     case event
-    /// `_sc|...`: well formed, and nothing else is read of it.
+    /// `_sc|NAME|STATUS...`: the reader's `name` is the text up to NAME, its `tags` those of the check, and its one
+    /// sample a gauge with the status.
     case serviceCheck
     case rejected(LineRejection)
 }
@@ -30,13 +31,23 @@ package enum GaugeSignPolicy: Hashable, Sendable {
 /// Source: schemas/wire/statsd.md.
 package struct StatsDReader: ~Copyable {
     /// Name of the current line as sent, tags of the name-side styles included.
-    package private(set) var name = UnsafeRawBufferPointer(start: nil, count: 0)
+    package internal(set) var name = UnsafeRawBufferPointer(start: nil, count: 0)
     /// The text after `|#`, empty when there is none.
-    package private(set) var tags = UnsafeRawBufferPointer(start: nil, count: 0)
+    package internal(set) var tags = UnsafeRawBufferPointer(start: nil, count: 0)
     package private(set) var sampleCount = 0
 
-    /// Fields that are known but carry nothing Crest uses yet (`c:`, `e:`, `card:`, `T`). Only grows.
-    package private(set) var ignoredFields: UInt64 = 0
+    /// The current line without its end, as sent; good until the next step.
+    package private(set) var line = UnsafeRawBufferPointer(start: nil, count: 0)
+
+    /// Where the last rejected line stopped making sense, in bytes from its start.
+    package private(set) var rejectionOffset = 0
+
+    /// Known fields that are skipped: `c:`, `e:` and `card:`. Only grow.
+    package private(set) var containerFields: UInt64 = 0
+    package private(set) var externalDataFields: UInt64 = 0
+    package private(set) var cardinalityFields: UInt64 = 0
+    /// Lines with `T`: their values count as of now. Only grows.
+    package private(set) var explicitTimestamps: UInt64 = 0
     /// Fields that no published version of the format has. Only grows.
     package private(set) var unknownFields: UInt64 = 0
     /// Rates on gauges and sets, where they mean nothing. Only grows.
@@ -88,11 +99,22 @@ package struct StatsDReader: ~Copyable {
             position = end &+ 1
             if end > start, base[end &- 1] == 0x0d { end &-= 1 }
             if end == start { continue }
-            guard end &- start <= Limits.lineBytes else { return .rejected(.lineTooLong) }
+            line = UnsafeRawBufferPointer(start: base + start, count: end &- start)
+            rejectionOffset = 0
+            guard end &- start <= Limits.lineBytes else {
+                rejectionOffset = Limits.lineBytes
+                return .rejected(.lineTooLong)
+            }
             if base[start] == 0x5f, let special = readSpecial(base, start, end) { return special }
             return readMetric(base, start, end)
         }
         return .end
+    }
+
+    /// Makes one gauge the whole of the current line.
+    mutating func setStatus(_ status: Double) {
+        scratch[0] = MetricSample(value: status, weight: 1, kind: .gauge)
+        sampleCount = 1
     }
 
     private mutating func readMetric(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ end: Int) -> StatsDOutcome {
@@ -107,8 +129,14 @@ package struct StatsDReader: ~Copyable {
         var cursor = colon &+ 1
         while true {
             let first = sampleCount
-            if let rejection = readValues(bytes, &cursor, end) { return .rejected(rejection) }
-            if let rejection = readFields(bytes, &cursor, end, samplesFrom: first) { return .rejected(rejection) }
+            if let rejection = readValues(bytes, &cursor, end) {
+                rejectionOffset = cursor &- start
+                return .rejected(rejection)
+            }
+            if let rejection = readFields(bytes, &cursor, end, samplesFrom: first) {
+                rejectionOffset = cursor &- start
+                return .rejected(rejection)
+            }
             guard cursor < end else { break }
             cursor &+= 1  // the colon before the next sample of the packed form
         }
@@ -169,7 +197,9 @@ package struct StatsDReader: ~Copyable {
         case (1, 0x64): kind = .distribution
         case (1, 0x73): kind = .set
         case (2, 0x6d) where bytes[start &+ 1] == 0x73: kind = .timer
-        default: return .badType
+        default:
+            cursor = start
+            return .badType
         }
         if kind == .set {
             guard !text.isEmpty, first < Self.sampleCapacity else { return .badValue }
@@ -178,7 +208,10 @@ package struct StatsDReader: ~Copyable {
             sampleCount = first &+ 1
             return nil
         }
-        guard isNumeric, sampleCount > first else { return classifyBadValue(bytes, text) }
+        guard isNumeric, sampleCount > first else {
+            cursor = text.lowerBound
+            return classifyBadValue(bytes, text)
+        }
         for index in first..<sampleCount {
             scratch[index].kind = kind
             if kind == .gauge {
@@ -251,13 +284,13 @@ package struct StatsDReader: ~Copyable {
             }
             hasDogStatsDField = true
         } else if field.count >= 2, (lead == 0x63 || lead == 0x65) && field[1] == 0x3a {  // c: e:
-            ignoredFields &+= 1
+            if lead == 0x63 { containerFields &+= 1 } else { externalDataFields &+= 1 }
             hasDogStatsDField = true
         } else if lead == 0x54, field.count >= 2, field[1...].allSatisfy({ $0 &- 0x30 < 10 }) {  // T
-            ignoredFields &+= 1
+            explicitTimestamps &+= 1
             hasDogStatsDField = true
         } else if field.count >= 5, field[..<5].elementsEqual("card:".utf8) {
-            ignoredFields &+= 1
+            cardinalityFields &+= 1
             hasDogStatsDField = true
         } else {
             unknownFields &+= 1
@@ -270,7 +303,8 @@ package struct StatsDReader: ~Copyable {
         switch signPolicy {
         case .level: isLevel = true
         case .change: isLevel = false
-        case .auto: isLevel = hasDogStatsDField || contains(name, "statistic=")
+        case .auto:
+            isLevel = hasDogStatsDField || contains(name, "statistic=") || contains(name, ".statistic.value")
         }
         for index in 0..<sampleCount where scratch[index].kind == .gauge && scratch[index].isDelta {
             if isLevel {

@@ -14,7 +14,9 @@ struct CrestCommand: AsyncParsableCommand {
               crest search --service gateway --min-duration 500ms --since 1h
               crest search --error --sort duration --limit 1 -o ids | crest trace -
               crest trace 0af7651916cd43dd8448eb211c80319c --attributes
+              crest delete 0af7651916cd43dd8448eb211c80319c
               crest metrics get order_process_time_seconds --quantile 0.99
+              crest explain 'order.count:1|c|#region:eu'
               crest ledger
 
             EXIT CODES:
@@ -23,8 +25,9 @@ struct CrestCommand: AsyncParsableCommand {
             """,
         version: "crest \(Version.text)",
         subcommands: [
-            TraceCommand.self, SearchCommand.self, ServicesCommand.self, OperationsCommand.self,
-            MetricsCommand.self, LedgerCommand.self, StatusCommand.self, SendCommand.self,
+            TraceCommand.self, DeleteCommand.self, SearchCommand.self, ServicesCommand.self, OperationsCommand.self,
+            MetricsCommand.self, ExplainCommand.self, LedgerCommand.self, StatusCommand.self, SendCommand.self,
+            StoreCommand.self,
         ])
 }
 

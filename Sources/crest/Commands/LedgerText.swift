@@ -5,7 +5,7 @@ enum LedgerText {
         "datagrams": "sent = received + droppedByKernel, received = handled + truncated",
         "lines": "seen = applied + rejected",
         "spans": "received = stored - storedBefore + duplicate + rejected + inFlight",
-        "store": "stored = live + expired + thinned + deleted + quarantined + lost",
+        "store": "stored = live + expired + thinned + deleted + merged + quarantined + lost",
     ]
 
     static func lines(_ ledger: JSONValue, style: Style) -> [String] {

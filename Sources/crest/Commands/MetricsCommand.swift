@@ -8,11 +8,12 @@ struct MetricsCommand: AsyncParsableCommand {
         discussion: """
             EXAMPLES:
               crest metrics list
+              crest metrics rejects
               crest metrics get order_count_total
               crest metrics get order_process_time_seconds --quantile 0.99
               crest metrics get http_requests_total --label status=500 -o json
             """,
-        subcommands: [Get.self, List.self])
+        subcommands: [Get.self, List.self, MetricsRejectsCommand.self])
 
     private static func noteCut(_ answer: JSONValue) {
         if answer["isCut"]?.boolean == true { Output.note("there are more series than the server gives at once") }

@@ -42,7 +42,7 @@ struct TraceCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let wanted = try requestedIDs()
+        let wanted = try TraceIdentifier.requested(ids)
         let server = try server.connect()
         var missing: [String] = []
         for (position, id) in wanted.enumerated() {
@@ -57,27 +57,6 @@ struct TraceCommand: AsyncParsableCommand {
         guard let last = missing.last else { return }
         for message in missing.dropLast() { Output.note("crest: " + message) }
         throw Failure.unknown(last)
-    }
-
-    /// Every id is checked before the first request.
-    private func requestedIDs() throws(Failure) -> [String] {
-        var texts: [String] = []
-        for id in ids {
-            guard id == "-" else {
-                texts.append(id)
-                continue
-            }
-            while let line = readLine() {
-                let words = line.split(whereSeparator: \.isWhitespace)
-                if let word = words.first { texts.append(String(word)) }
-            }
-        }
-        return try texts.map { (text) throws(Failure) in
-            guard let id = TraceIdentifier.normalize(text) else {
-                throw .usage("'\(SafeText.escape(text))' is no trace id; one has 1 to 32 hexadecimal digits, not all 0")
-            }
-            return id
-        }
     }
 
     private func show(_ answer: JSONValue, id: String, isFirst: Bool, isOnly: Bool) {

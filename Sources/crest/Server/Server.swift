@@ -60,6 +60,14 @@ struct Server {
         return answer
     }
 
+    /// DELETE; any 2xx will do.
+    /// - Parameter unknown: what a 404 means here.
+    func delete(_ path: String, unknown: String) async throws(Failure) {
+        var request = HTTPClientRequest(url: base + path)
+        request.method = .DELETE
+        try check(try await exchange(request), path: path, unknown: unknown)
+    }
+
     struct Answer {
         let status: Int
         let body: [UInt8]

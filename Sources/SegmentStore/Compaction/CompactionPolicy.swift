@@ -1,0 +1,51 @@
+/// When segments are merged, and how hard the disk may be used for it.
+package struct CompactionPolicy: Hashable, Sendable {
+    /// False: segments stay as they were sealed; what was deleted stays hidden and on disk.
+    package var isOn = true
+    /// Segments of one level that become one of the next; at least 2.
+    package var fanIn = 8
+    /// A result is not made larger than this.
+    package var segmentBytes: UInt64 = 1 << 30
+    /// Bytes read and written a second; 0: as fast as it goes.
+    package var bytesPerSecond: UInt64 = 64 << 20
+    /// Nanoseconds after which a segment is written anew for nothing but a deleted trace in it.
+    package var deletionDelay: UInt64 = 600 * 1_000_000_000
+    /// Spans of one block.
+    package var blockSpans = 8_192
+
+    package init() {}
+}
+
+/// What the policy looks at.
+struct CompactionCandidate {
+    var entry: ManifestSegment
+    /// Unix nanoseconds.
+    var earliestArrival: UInt64
+}
+
+extension CompactionPolicy {
+    /// The largest level; far more than any store needs.
+    static let topLevel: UInt8 = 200
+
+    /// The ids of the segments to merge next; empty when there is nothing to do.
+    ///
+    /// Lowest level first, and in it the oldest run. A run must not make more than `bytes`, nor span more than
+    /// `arrivals` nanoseconds: retention removes whole segments and would have to wait for the newest span of each.
+    func nextRun(_ candidates: [CompactionCandidate], bytes: UInt64, arrivals: UInt64) -> [UInt64] {
+        let width = max(2, fanIn)
+        for level in Set(candidates.map(\.entry.level)).sorted() where level < Self.topLevel {
+            let peers = candidates.filter { $0.entry.level == level }.sorted {
+                ($0.entry.lastSequence, $0.entry.id) < ($1.entry.lastSequence, $1.entry.id)
+            }
+            guard peers.count >= width else { continue }
+            for first in 0...(peers.count - width) {
+                let run = peers[first..<first + width]
+                let size = run.reduce(0) { $0 &+ $1.entry.byteCount }
+                let oldest = run.reduce(UInt64.max) { min($0, $1.earliestArrival) }
+                let newest = run.reduce(0) { max($0, $1.entry.latestArrival) }
+                if size <= bytes, newest <= oldest || newest - oldest <= arrivals { return run.map(\.entry.id) }
+            }
+        }
+        return []
+    }
+}

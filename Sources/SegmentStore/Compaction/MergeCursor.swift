@@ -1,0 +1,86 @@
+internal import Telemetry
+
+/// Walks the traces of one segment in order, one block in memory.
+final class MergeCursor {
+    struct Key: Comparable {
+        var tenant: Int
+        var id: TraceID
+
+        static func < (left: Key, right: Key) -> Bool {
+            left.tenant != right.tenant ? left.tenant < right.tenant : left.id < right.id
+        }
+    }
+
+    let reader: SegmentReader
+    /// The segment's tenants as indexes of the merge's.
+    private let tenants: [Int]
+    private let inflater = PieceInflater()
+    private var nextBlock = 0
+    private var trace = 0
+    /// Spans of the trace at hand that were taken.
+    private var row = 0
+    /// The block at hand; nil at the end.
+    private(set) var block: BlockBatch?
+    /// Where the merge holds the block's batch.
+    var slot = 0
+    /// The trace at hand; nil at the end.
+    private(set) var key: Key?
+    private(set) var bytesRead: UInt64 = 0
+
+    init(_ reader: SegmentReader, tenants: [String]) {
+        self.reader = reader
+        self.tenants = reader.footer.tenants.map { tenants.firstIndex(of: $0) ?? 0 }
+    }
+
+    var tenant: String { block?.batch.origin.tenant ?? "" }
+    var extent: TraceExtent? { block?.traces[trace].extent }
+    /// Spans of the trace at hand that are left in the block at hand.
+    var spansLeft: Int { (block?.traces[trace].rows.count ?? 0) - row }
+    /// The span at hand.
+    var currentRow: Int { (block?.traces[trace].rows.lowerBound ?? 0) + row }
+    var start: UInt64 { block?.batch.spans[currentRow].start ?? 0 }
+
+    /// Loads the next block with a span in it; false at the end.
+    @discardableResult
+    func load() throws(SegmentError) -> Bool {
+        trace = 0
+        row = 0
+        while nextBlock < reader.footer.blocks.count {
+            let entry = reader.footer.blocks[nextBlock]
+            let loaded = try BlockBatch(
+                reader.block(nextBlock, inflater), tenant: reader.footer.tenants[entry.tenant])
+            nextBlock += 1
+            bytesRead &+= entry.byteCount
+            guard let first = loaded.traces.first else { continue }
+            block = loaded
+            key = Key(tenant: tenants[entry.tenant], id: first.id)
+            return true
+        }
+        block = nil
+        key = nil
+        return false
+    }
+
+    /// Steps over the span at hand. True when a new block was loaded.
+    func advance() throws(SegmentError) -> Bool {
+        row += 1
+        guard let block, row >= block.traces[trace].rows.count else { return false }
+        return try nextTrace(block)
+    }
+
+    /// Steps over what is left of the trace at hand in the block. True when a new block was loaded.
+    func skipTrace() throws(SegmentError) -> Bool {
+        guard let block else { return false }
+        return try nextTrace(block)
+    }
+
+    private func nextTrace(_ block: BlockBatch) throws(SegmentError) -> Bool {
+        row = 0
+        trace += 1
+        guard trace >= block.traces.count else {
+            key?.id = block.traces[trace].id
+            return false
+        }
+        return try load()
+    }
+}
