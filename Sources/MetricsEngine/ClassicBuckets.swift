@@ -23,9 +23,10 @@ package struct ClassicBuckets: RawRepresentable, Hashable, Sendable {
 
     /// The list with exactly these bounds, made on first sight.
     /// - Parameter bounds: finite and ascending, at most `Limits.bucketsPerHistogram`.
+    /// - Parameter reserve: lists that must stay free for others when this one is new.
     /// - Returns: nil when there are too many bounds or too many lists.
-    package static func of(_ bounds: [Double]) -> ClassicBuckets? {
-        ClassicBounds.shared.number(of: bounds).map { ClassicBuckets(known: UInt8($0)) }
+    package static func of(_ bounds: [Double], reserve: Int = 0) -> ClassicBuckets? {
+        ClassicBounds.shared.number(of: bounds, reserve: reserve).map { ClassicBuckets(known: UInt8($0)) }
     }
 
     /// The list with these bounds, when there is one.
@@ -42,6 +43,8 @@ package struct ClassicBuckets: RawRepresentable, Hashable, Sendable {
     static let largestCount = Limits.bucketsPerHistogram + 1
     /// Lists in all; more: the list of the unit is used instead.
     static let layouts = 64
+    /// Of these, lists that senders cannot take, so that mapping files find room.
+    static let reservedLayouts = 24
 }
 
 /// The bounds of all layouts in memory that never moves or goes away. A layout is complete before anyone learns of its
@@ -75,11 +78,11 @@ struct ClassicBounds: @unchecked Sendable {
 
     var layoutCount: Int { known.value.withLock { $0 } }
 
-    func number(of list: [Double], makes: Bool = true) -> Int? {
+    func number(of list: [Double], makes: Bool = true, reserve: Int = 0) -> Int? {
         guard list.count < ClassicBuckets.largestCount else { return nil }
         return known.value.withLock { count in
             if let number = (0..<count).first(where: { bounds($0) == list }) { return number }
-            guard makes, count < ClassicBuckets.layouts else { return nil }
+            guard makes, count < ClassicBuckets.layouts - reserve else { return nil }
             for (index, bound) in list.enumerated() { table[count * ClassicBuckets.largestCount + index] = bound }
             counts[count] = list.count
             count += 1

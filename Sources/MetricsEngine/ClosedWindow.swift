@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// What one shard gathered in one second, ready to be merged. Immutable once it is in a ``WindowQueue``.
 final class ClosedWindow: Sendable {
     /// Unix second in which the window was opened.
@@ -7,12 +9,16 @@ final class ClosedWindow: Sendable {
     /// Per histogram of `histograms`, in its order: the classic counts, one layout after the other.
     let classicCounts: [Double]
     let sets: [(series: UInt32, members: DistinctSet)]
-    /// Lines and data points behind it.
+    /// Lines behind it.
     let lines: UInt64
+    let exemplars: [SeriesExemplar]
+    /// Unix second from which a series that is new counts, where the sender told.
+    let starts: [UInt32: Int64]
 
     init(
         second: Int64, scalars: [ScalarChange], histograms: HistogramSecond, classicCounts: [Double],
-        sets: [(series: UInt32, members: DistinctSet)], lines: UInt64 = 0
+        sets: [(series: UInt32, members: DistinctSet)], lines: UInt64 = 0, exemplars: [SeriesExemplar] = [],
+        starts: [UInt32: Int64] = [:]
     ) {
         self.lines = lines
         self.second = second
@@ -20,7 +26,15 @@ final class ClosedWindow: Sendable {
         self.histograms = histograms
         self.classicCounts = classicCounts
         self.sets = sets
+        self.exemplars = exemplars
+        self.starts = starts
     }
+}
+
+/// An exemplar on its way to the bucket of its value.
+struct SeriesExemplar: Sendable {
+    var series: UInt32
+    var exemplar: Exemplar
 }
 
 /// One counter's or gauge's change in a window.
@@ -45,7 +59,10 @@ struct HistogramSecond: Sendable {
         var bucketCount: UInt16
         var schema: Int8
         var isWide: Bool
+        /// A ``ClassicBuckets``.
         var layout: UInt8
+        /// The buckets are estimates, made of classic counts.
+        var isEstimate = false
     }
 
     var parts: [Part] = []

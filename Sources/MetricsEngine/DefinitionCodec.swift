@@ -9,6 +9,8 @@ enum DefinitionCodec {
     private static let noLayout: UInt8 = 255
     /// The bounds follow: a list from a mapping file has another number in every process.
     static let ownLayout: UInt8 = 254
+    /// In windows: the bounds of the family, and exponential buckets that are estimates.
+    static let estimate: UInt8 = 253
     /// Layouts below this number are the same in every process.
     static let sharedLayouts: UInt8 = 2
 

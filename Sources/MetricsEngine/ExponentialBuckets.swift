@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// Weights by exponential bucket: a small open-addressing table whose slot is the index itself, modulo the size.
 ///
 /// Neighbouring buckets take neighbouring slots, so a table that covers its range is a plain array, and a thin one
@@ -122,6 +124,25 @@ struct ExponentialBuckets: ~Copyable {
         buckets.reserveCapacity(occupied)
         forEach { buckets.append(($0, $1)) }
         return buckets.sorted { $0.index < $1.index }
+    }
+
+    /// The buckets at `schema`, or at the schema they are held in when that is coarser.
+    func native(schema target: Int) -> NativeBuckets {
+        let shown = min(target, schema)
+        var native = NativeBuckets(schema: shown, zeroWeight: 0, buckets: [])
+        for bucket in sorted() {
+            if bucket.index == ExponentialIndex.zeroIndex {
+                native.zeroWeight += bucket.weight
+                continue
+            }
+            let index = Int(ExponentialIndex.downscaled(bucket.index, by: schema - shown))
+            if let last = native.buckets.indices.last, native.buckets[last].index == index {
+                native.buckets[last].weight += bucket.weight
+            } else {
+                native.buckets.append(NativeBuckets.Bucket(index: index, weight: bucket.weight))
+            }
+        }
+        return native
     }
 
     /// Adds everything of `other`; the result has the coarser schema of the two.

@@ -11,7 +11,7 @@ struct ExponentialIndex: @unchecked Sendable {
     static let schema = 8
     /// The bucket of zero and of everything below it.
     static let zeroIndex = Int16.min + 1
-    private static let largestExponent = 126
+    static let largestExponent = 126
 
     static let shared = ExponentialIndex()
 
@@ -57,6 +57,9 @@ struct ExponentialIndex: @unchecked Sendable {
     static func downscaled(_ index: Int16, by steps: Int) -> Int16 {
         index == zeroIndex ? index : Int16(truncatingIfNeeded: ((Int(index) &- 1) >> steps) &+ 1)
     }
+
+    /// The inclusive upper bound of a bucket. Whole powers of two are exact.
+    static func upperBound(of index: Int, schema: Int) -> Double { exp2(Double(index) * exp2(-Double(schema))) }
 
     /// The value that stands for a bucket with the least worst-case relative error, (b-1)/(b+1) for growth factor b.
     static func middle(of index: Int16, schema: Int) -> Double {

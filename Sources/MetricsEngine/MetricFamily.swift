@@ -27,6 +27,9 @@ package struct MetricFamily: Sendable {
     /// The `le` layout of histograms.
     package var buckets: ClassicBuckets?
 
+    /// The `le` bounds of a histogram, ascending, without `+Inf`.
+    package var bounds: [Double] { buckets?.bounds ?? [] }
+
     /// Every name a family of this kind may put on a sample line, in either text format, and its own.
     var reservedNames: [String] {
         switch kind {

@@ -31,7 +31,7 @@ enum MetricNaming {
     }
 
     /// Names that Crest itself exposes beside the application's.
-    private static func isReserved(_ family: String) -> Bool {
+    static func isReserved(_ family: String) -> Bool {
         family.hasPrefix("crest_")
             || [
                 "process_cpu_seconds", "process_resident_memory_bytes", "process_start_time_seconds",
@@ -112,7 +112,7 @@ enum MetricNaming {
         return (text, duplicates)
     }
 
-    private static func appendEscaped(_ value: [UInt8], to text: inout [UInt8]) {
+    static func appendEscaped(_ value: [UInt8], to text: inout [UInt8]) {
         for byte in value {
             switch byte {
             case UInt8(ascii: "\\"): text.append(contentsOf: "\\\\".utf8)

@@ -5,10 +5,15 @@ package import Telemetry
 ///
 ///     receive thread -> MetricsShard (its own) -> ring of closed seconds -> MetricsEngine -> scrapes, queries
 ///
-/// Two locks: the registry's, taken when a key is seen for the first time, and the store's, taken by ``advance``,
+/// Three locks: the OTLP streams', taken by ``apply(_:nowNanoseconds:startedNanoseconds:)``; the registry's,
+/// taken when a key is seen for the first time, and the store's, taken by ``advance``,
 /// scrapes and queries. A receiver that knows its keys takes neither.
 package final class MetricsEngine: Sendable {
     let registry: Mutex<SeriesRegistry>
+    /// The last points of cumulative OTLP streams. Taken before the store's lock, never inside of it.
+    let streams = Mutex(PointStreams())
+    /// The changes of OTLP requests that no one has taken over yet.
+    let pointWindows = Mutex<[ClosedWindow]>([])
     let store = Mutex(MetricsStore())
     /// What waits for the log; see `MetricsLogging.swift`.
     let logging = Mutex(LogQueue())
@@ -86,7 +91,10 @@ package final class MetricsEngine: Sendable {
 
     /// All closed seconds, oldest first.
     func takeWindows() -> [ClosedWindow] {
-        var windows: [ClosedWindow] = []
+        var windows = pointWindows.withLock { waiting in
+            defer { waiting = [] }
+            return waiting
+        }
         queues.withLock { queues in
             for queue in queues {
                 while let window = queue.pop() { windows.append(window) }
@@ -108,4 +116,9 @@ package final class MetricsEngine: Sendable {
 
     /// Seconds of live histograms that were dropped for want of memory.
     package var evictedLiveWindows: UInt64 { store.withLock { $0.live.evicted } }
+
+    /// Exemplars held, and those that found no room.
+    package var exemplarCounts: (held: Int, dropped: UInt64) {
+        store.withLock { ($0.exemplars.count, $0.exemplars.dropped) }
+    }
 }

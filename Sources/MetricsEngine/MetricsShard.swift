@@ -30,6 +30,15 @@ package final class MetricsShard: @unchecked Sendable {
         core.pointee.record(name: name, tags: tags, samples: samples)
     }
 
+    /// Attaches a trace to what these bytes just recorded: to counters and histograms, the latest of each bucket.
+    /// - Parameter trace: its time is the open second's; its value is taken from the samples.
+    package func attach(
+        trace: TraceID, name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer,
+        samples: UnsafeBufferPointer<MetricSample>
+    ) {
+        core.pointee.attach(trace: trace, name: name, tags: tags, samples: samples)
+    }
+
     /// Binds key bytes to a registered series.
     package func bind(
         name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind, to series: SeriesRegistration
@@ -103,6 +112,8 @@ struct ShardCore: ~Copyable {
     private var dirtyHistograms = 0
     private var windows = HistogramWindowPool()
     private var sets: [(series: UInt32, members: DistinctSet)] = []
+    private var exemplars: [SeriesExemplar] = []
+    private var exemplarCount = 0
     private var second: Int64 = 0
     private var scales = UnitScales()
     private(set) var deferredWindows: UInt64 = 0
@@ -205,6 +216,47 @@ struct ShardCore: ~Copyable {
         reserve(series)
         let scale = scales.index(of: series.scale)
         keys.insert(name: name, tags: tags, kind: kind, series: series.id | scale << KeyCache.scaleShift)
+    }
+
+    /// Exemplars of one second; later ones take the place of the earliest.
+    private static let exemplarsPerSecond = 4_096
+
+    @inline(never)
+    mutating func attach(
+        trace: TraceID, name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer,
+        samples: UnsafeBufferPointer<MetricSample>
+    ) {
+        for sample in samples {
+            var value: Double
+            switch sample.kind {
+            case .counter, .histogram, .distribution: value = sample.value
+            case .timer: value = sample.value / 1_000
+            case .gauge, .set: continue
+            }
+            let bound = keys.find(name: name, tags: tags, kind: sample.kind)
+            guard bound < KeyCache.dropped else { continue }
+            if bound >= KeyCache.firstScaled { value = scales.scaled(value, bound >> KeyCache.scaleShift) }
+            let series = bound & (KeyCache.firstScaled - 1)
+            let exemplar = Exemplar(traceID: trace, value: value, nanoseconds: 0)
+            let entry = SeriesExemplar(series: series, exemplar: exemplar)
+            if exemplars.count < Self.exemplarsPerSecond {
+                exemplars.append(entry)
+            } else {
+                exemplars[exemplarCount % Self.exemplarsPerSecond] = entry
+            }
+            exemplarCount &+= 1
+        }
+    }
+
+    /// The exemplars of the open second, oldest first, stamped with it.
+    private mutating func takeExemplars(_ second: Int64) -> [SeriesExemplar] {
+        guard exemplarCount > 0 else { return [] }
+        let split = exemplarCount > exemplars.count ? exemplarCount % exemplars.count : 0
+        var taken = Array(exemplars[split...] + exemplars[..<split])
+        for index in taken.indices { taken[index].exemplar.nanoseconds = second &* 1_000_000_000 }
+        exemplars.removeAll(keepingCapacity: true)
+        exemplarCount = 0
+        return taken
     }
 
     /// Makes room for a series' cell. Ids are dense, so the cells are a plain array.
@@ -363,6 +415,6 @@ struct ShardCore: ~Copyable {
         }
         return ClosedWindow(
             second: second, scalars: scalars, histograms: histograms, classicCounts: classic, sets: sets,
-            lines: total &- closedLines)
+            lines: total &- closedLines, exemplars: takeExemplars(second))
     }
 }

@@ -9,8 +9,21 @@ package struct SeriesRow {
     /// Histograms: weight per classic bucket, not cumulated, the one above all bounds last.
     package let classic: [Double]
     package let sum: Double
-    /// Unix second of the first value, over all restarts.
+    /// Unix second of the first value, over all restarts, or the one from which the sender says that it counts.
     package let startSecond: Int64
+    /// The last exemplar of each classic bucket that has one; at most one for a counter.
+    package let exemplars: [BucketExemplar]
+    let histogram: MetricsStore.Histogram?
+
+    /// Unix nanoseconds from which counters and histograms count.
+    package var startNanoseconds: Int64 { startSecond &* 1_000_000_000 }
+
+    /// The exponential buckets of a histogram at `schema`, or coarser when they are held so; nil when they are only
+    /// estimates. Their weights add up to those of `classic`.
+    package func nativeBuckets(schema: Int) -> NativeBuckets? {
+        guard let histogram, !histogram.isEstimate else { return nil }
+        return histogram.buckets.native(schema: schema)
+    }
 }
 
 extension MetricsEngine {
@@ -35,7 +48,8 @@ extension MetricsEngine {
                         SeriesRow(
                             labels: store.series[Int(id)].labels, value: store.values[Int(id)],
                             classic: histogram?.classic ?? [], sum: histogram?.sum ?? 0,
-                            startSecond: store.starts[Int(id)]))
+                            startSecond: store.starts[Int(id)], exemplars: store.exemplars.of(id),
+                            histogram: histogram))
                 }
             }
         }

@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// Families and series that a store has not heard of yet.
 struct SeriesNews: Sendable {
     var families: [MetricFamily]
@@ -12,6 +14,8 @@ struct MetricsStore: ~Copyable {
         var extent = ValueExtent()
         var classic: [Double]
         var buckets: ExponentialBuckets
+        /// Some of `buckets` are estimates made of classic counts, so they are no native histogram.
+        var isEstimate = false
 
         init(bucketCount: Int) {
             classic = Array(repeating: 0, count: bucketCount)
@@ -34,11 +38,13 @@ struct MetricsStore: ~Copyable {
     private(set) var series: [SeriesRegistry.Series] = []
     private(set) var values: [Double] = []
     private var hasValue: [Bool] = []
-    /// Unix second of each series' first value, over all restarts; 0 without one.
+    /// Unix second from which each series counts, over all restarts: its sender's, or that of its first value; 0
+    /// without one.
     private(set) var starts: [Int64] = []
     private var histograms: [UInt32: Histogram] = [:]
     private var distinct: [UInt32: DistinctWindow] = [:]
     private(set) var live = LiveWindows()
+    private(set) var exemplars = ExemplarTable()
     private(set) var nowSecond: Int64 = 0
 
     var familyCount: Int { families.count }
@@ -61,9 +67,9 @@ struct MetricsStore: ~Copyable {
     }
 
     /// Notes a value of a series that must be known.
-    private mutating func note(_ index: Int, second: Int64) {
+    private mutating func note(_ index: Int, in window: ClosedWindow) {
         hasValue[index] = true
-        if starts[index] == 0 { starts[index] = second }
+        if starts[index] == 0 { starts[index] = window.starts[UInt32(index)] ?? window.second }
     }
 
     /// Sets the first seconds of series from a checkpoint, before their values.
@@ -79,7 +85,7 @@ struct MetricsStore: ~Copyable {
             let index = Int(change.series)
             guard index < values.count else { continue }
             values[index] = change.isLevel ? change.value : values[index] + change.value
-            note(index, second: window.second)
+            note(index, in: window)
         }
         var offset = 0
         for part in window.histograms.parts {
@@ -89,29 +95,54 @@ struct MetricsStore: ~Copyable {
         }
         for set in window.sets {
             guard Int(set.series) < hasValue.count else { continue }
-            note(Int(set.series), second: window.second)
+            note(Int(set.series), in: window)
             let known = distinct[set.series] ?? DistinctWindow()
             known.seconds.append((window.second, set.members))
             distinct[set.series] = known
         }
+        for entry in window.exemplars where Int(entry.series) < series.count { keep(entry) }
         if !isState { live.append(window.histograms, second: window.second) }
+    }
+
+    /// The `le` bounds of a histogram series' family.
+    func bounds(of id: UInt32) -> [Double] {
+        Int(id) < series.count ? families[Int(series[Int(id)].family)].bounds : []
+    }
+
+    private mutating func keep(_ entry: SeriesExemplar) {
+        let family = families[Int(series[Int(entry.series)].family)]
+        switch family.kind {
+        case .counter: exemplars.keep(entry.exemplar, series: entry.series, bucket: 0)
+        case .histogram:
+            let bounds = family.bounds
+            let bucket = bounds.firstIndex { entry.exemplar.value <= $0 } ?? bounds.count
+            exemplars.keep(entry.exemplar, series: entry.series, bucket: bucket)
+        case .gauge, .distinct: break
+        }
     }
 
     private mutating func merge(
         _ part: HistogramSecond.Part, of window: ClosedWindow, classicOffset: Int, count: Int
     ) {
         guard Int(part.series) < hasValue.count else { return }
-        let histogram = histograms[part.series] ?? Histogram(bucketCount: count)
+        let bounds = bounds(of: part.series)
+        let histogram = histograms[part.series] ?? Histogram(bucketCount: bounds.count + 1)
         histogram.sum += part.sum
         histogram.extent.include(part.least)
         histogram.extent.include(part.greatest)
-        for index in 0..<min(count, histogram.classic.count) {
-            histogram.classic[index] += window.classicCounts[classicOffset + index]
+        let counts = window.classicCounts[classicOffset..<(classicOffset + count)]
+        if let layout = ClassicBuckets(rawValue: part.layout), layout != family(of: part.series).buckets {
+            ClassicFolding.add(counts, of: layout.bounds, to: &histogram.classic, of: bounds)
+        } else {
+            for (index, weight) in counts.enumerated() { histogram.classic[index] += weight }
         }
+        histogram.isEstimate = histogram.isEstimate || part.isEstimate
         window.histograms.merge(part, into: &histogram.buckets)
         histograms[part.series] = histogram
-        note(Int(part.series), second: window.second)
+        note(Int(part.series), in: window)
     }
+
+    private func family(of id: UInt32) -> MetricFamily { families[Int(series[Int(id)].family)] }
 
     /// Moves the clock on: sets forget what is older than ten seconds, live windows what is older than a minute.
     mutating func advance(nowSecond: Int64) {
@@ -160,7 +191,8 @@ struct MetricsStore: ~Copyable {
                 guard let histogram = histograms[id], let layout = family.buckets else { break }
                 let part = HistogramSecond.Part(
                     sum: histogram.sum, least: histogram.extent.least, greatest: histogram.extent.greatest, series: id,
-                    firstWord: 0, bucketCount: 0, schema: 0, isWide: false, layout: layout.rawValue)
+                    firstWord: 0, bucketCount: 0, schema: 0, isWide: false, layout: layout.rawValue,
+                    isEstimate: histogram.isEstimate)
                 parts.append(part, buckets: histogram.buckets)
                 classic.append(contentsOf: histogram.classic)
             }

@@ -78,6 +78,44 @@ struct SeriesRegistry: ~Copyable {
         let (text, duplicates) = MetricNaming.labelText(
             identity.labels, own: identity.ownKeys, isHistogram: families[Int(family)].kind == .histogram)
         counts.duplicateLabels += UInt64(duplicates)
+        return register(family, text)
+    }
+
+    /// The series of an identity that is translated already.
+    /// - Parameters:
+    ///   - name: without `_total` for counters.
+    ///   - labels: the text between the braces of a sample line.
+    ///   - bounds: those of a histogram; only the first series of a family decides. Beyond the limits of lists, the
+    ///     list of the unit is used.
+    mutating func register(
+        family name: String, kind: MetricFamilyKind, labels text: [UInt8], help: String, bounds: [Double]? = nil
+    ) -> SeriesRegistration {
+        register(familyID(translated: name, kind: kind, help: help, bounds: bounds), text)
+    }
+
+    private mutating func familyID(
+        translated name: String, kind: MetricFamilyKind, help: String, bounds: [Double]?
+    ) -> UInt32 {
+        let key = FamilyKey(name: name, kind: kind)
+        if let known = familyIDs[key] { return known }
+        if families.count >= limits.families {
+            let metricKind: MetricKind =
+                switch kind {
+                case .counter: .counter
+                case .gauge: .gauge
+                case .histogram: .histogram
+                case .distinct: .set
+                }
+            return overflowFamily(kind, metricKind)
+        }
+        let standard: ClassicBuckets = name.hasSuffix("_seconds") ? .durations : .wide
+        let own = bounds.flatMap { ClassicBuckets.of($0, reserve: ClassicBuckets.reservedLayouts) }
+        let buckets = kind == .histogram ? own ?? standard : nil
+        let family = MetricFamily(name: name, kind: kind, help: help, buckets: buckets)
+        return addFamily(key, family, sentName: Array(name.utf8))
+    }
+
+    private mutating func register(_ family: UInt32, _ text: [UInt8]) -> SeriesRegistration {
         if let known = find(family, text) { return registration(known) }
         let isFull = counts.series >= UInt64(limits.series)
         if isFull || states[Int(family)].seriesCount >= limits.seriesPerFamily {
@@ -133,7 +171,7 @@ struct SeriesRegistry: ~Copyable {
     }
 
     private func newFamily(
-        _ key: FamilyKey, _ identity: MetricIdentity, buckets: ([Double]) -> ClassicBuckets? = ClassicBuckets.of
+        _ key: FamilyKey, _ identity: MetricIdentity, buckets: ([Double]) -> ClassicBuckets? = { ClassicBuckets.of($0) }
     ) -> MetricFamily {
         let standard: ClassicBuckets = key.name.hasSuffix("_seconds") || identity.kind == .timer ? .durations : .wide
         return MetricFamily(

@@ -60,13 +60,19 @@ enum WindowCodec {
             let part = histograms.parts[index]
             writer.writeVarint(UInt64(part.series - last))
             last = part.series
-            writer.write(part.layout < DefinitionCodec.sharedLayouts ? part.layout : DefinitionCodec.ownLayout)
+            writer.write(writtenLayout(of: part))
             writer.writeVarint(zigzagEncoded(Int64(part.schema)))
             for value in [part.sum, part.least, part.greatest] { writer.write(value.bitPattern) }
             let count = ClassicBounds.shared.bucketCount(Int(part.layout))
             writeClassic(classic[offsets[index]..<offsets[index] + count], to: &writer)
             writeBuckets(part, of: histograms, to: &writer)
         }
+    }
+
+    /// An estimate's classic counts go by its family's bounds.
+    private static func writtenLayout(of part: HistogramSecond.Part) -> UInt8 {
+        if part.isEstimate { return DefinitionCodec.estimate }
+        return part.layout < DefinitionCodec.sharedLayouts ? part.layout : DefinitionCodec.ownLayout
     }
 
     private static func writeClassic(_ weights: ArraySlice<Double>, to writer: inout ByteWriter) {
@@ -151,13 +157,16 @@ enum WindowCodec {
             let series = try reader.series(&last)
             let written = try reader.byte()
             let schema = try reader.signed()
-            let layout = written == DefinitionCodec.ownLayout ? store.layout(of: series) : written
+            let isEstimate = written == DefinitionCodec.estimate
+            let isOwn = isEstimate || written == DefinitionCodec.ownLayout
+            let layout = isOwn ? store.layout(of: series) : written
             guard let layout, ClassicBuckets(rawValue: layout) != nil, schemas.contains(schema) else {
                 throw .malformed
             }
             let part = HistogramSecond.Part(
                 sum: try reader.double(), least: try reader.double(), greatest: try reader.double(), series: series,
-                firstWord: 0, bucketCount: 0, schema: Int8(schema), isWide: false, layout: layout)
+                firstWord: 0, bucketCount: 0, schema: Int8(schema), isWide: false, layout: layout,
+                isEstimate: isEstimate)
             try readClassic(&reader, count: ClassicBounds.shared.bucketCount(Int(layout)), into: &classic)
             try readBuckets(&reader, of: part, into: &histograms)
         }

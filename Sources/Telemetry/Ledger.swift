@@ -75,6 +75,7 @@ where Reason.AllCases: Sendable {
 ///     spans:     received = stored + duplicate + rejected{reason} + in flight
 ///                stored   = live + expired + thinned + deleted + merged + quarantined + lost
 ///     lines:     seen     = applied + rejected{reason}
+///     points:    seen     = applied + rejected{reason}
 ///     datagrams: received = handled + truncated + ring dropped
 ///
 /// `stored` and what follows it belong to the store, which persists them; this type holds what the receiving side
@@ -98,6 +99,10 @@ package final class Ledger: Sendable {
     package let linesSeen = Atomic<UInt64>(0)
     package let linesApplied = Atomic<UInt64>(0)
     package let linesRejected = ReasonCounters<LineRejection>()
+    /// OTLP data points.
+    package let pointsSeen = Atomic<UInt64>(0)
+    package let pointsApplied = Atomic<UInt64>(0)
+    package let pointsRejected = ReasonCounters<PointRejection>()
     /// Lines of earlier processes that were taken and not yet in the metrics log when those were killed.
     package let linesLostAtCrash = Atomic<UInt64>(0)
     /// Samples that found a window ring full; zero unless the engine stands still.

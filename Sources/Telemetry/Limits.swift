@@ -28,6 +28,18 @@ package enum Limits {
     package static let lineBytes = 8_192
     /// Tags of one line; more: rejected, reason `too_many_tags`.
     package static let tagsPerLine = 64
+    /// Data points of one OTLP request; those beyond: rejected, reason `too_many_points`.
+    package static let pointsPerRequest = 1 << 18
+    /// Attributes and buckets of one data point; more: rejected, reason `too_many_attributes`, `too_many_buckets`.
+    package static let attributesPerPoint = 128
+    package static let bucketsPerPoint = 1_024
+    /// OTLP metric requests that wait for the metrics log; more: 503 with Retry-After.
+    package static let pointRequestsWaiting = 256
+    /// Cumulative OTLP streams followed, and the numbers kept for them; beyond: rejected, reason `too_many_streams`.
+    package static let pointStreams = 200_000
+    package static let pointStreamCells = 16 << 20
+    /// Exemplars kept in all, the last of each bucket; beyond: new ones are dropped and counted.
+    package static let exemplars = 200_000
     /// Classic buckets that a mapping rule may ask for, without `+Inf`; more: the file is refused.
     package static let bucketsPerHistogram = 23
     /// Rules of all mapping files together; more: the file is refused.

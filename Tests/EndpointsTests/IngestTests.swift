@@ -181,8 +181,8 @@ struct BadRequest: CustomTestStringConvertible {
             name: "lying length", target: "/v1/traces", body: [0x0a, 0xff, 0xff, 0xff, 0x7f, 1], type: otlpProtobuf,
             status: 400, says: "byte", reason: .malformed),
         .init(
-            name: "metrics", target: "/v1/metrics", type: otlpJSON, status: 404,
-            says: #"{"code":12,"message":"OTLP metrics are not taken"#, reason: .notFound),
+            name: "metrics off", target: "/v1/metrics", type: otlpJSON, status: 404,
+            says: #"{"code":12,"message":"metrics are off in this daemon"#, reason: .notFound),
         .init(
             name: "logs", target: "/v1/logs", type: otlpJSON, status: 404, says: "OTLP logs are not taken",
             reason: .notFound),

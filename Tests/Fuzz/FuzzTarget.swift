@@ -17,6 +17,8 @@ struct FuzzTarget: Sendable {
         .wal,
         .spanBatch,
         .statsD,
+        .otlpMetrics,
+        .otlpMetricsJSON,
     ]
 }
 

@@ -20,8 +20,9 @@ struct PrometheusNegotiationTests {
             (
                 "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,"
                     + "text/plain;version=1.0.0;escaping=underscores;q=0.6,text/plain;version=0.0.4;q=0.5",
-                .textWithQuotedNames, "underscores"
+                .protobuf, nil
             ),
+            ("text/plain;version=1.0.0;escaping=underscores;q=0.6", .textWithQuotedNames, "underscores"),
             ("text/plain;version=0.0.4;escaping=dots", .text, "underscores"),
             ("application/openmetrics-text;q=0,text/plain", .text, nil),
             ("application/openmetrics-text; version=\"1.0.0\" ; q=0.9, text/plain; q=0.95", .text, nil),

@@ -28,7 +28,7 @@ enum OTLPIngest {
         }
     }
 
-    /// `POST /v1/metrics` and `/v1/logs`: not taken; a 404 is not retried by exporters.
+    /// `POST /v1/logs`: not taken; a 404 is not retried by exporters.
     static func notTaken(_ signal: String) -> @Sendable (Call) -> Response {
         { call in
             call.ledger.requestsRejected.add(1, .notFound)

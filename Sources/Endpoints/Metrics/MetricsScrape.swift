@@ -8,18 +8,20 @@ extension MetricsService {
     func scrape(_ request: Request) -> Response {
         let negotiation = ScrapeNegotiation(
             accept: joined(request, "accept"), acceptEncoding: joined(request, "accept-encoding"))
-        var writer = PrometheusTextWriter(format: negotiation.format, reserving: 64 << 10)
-        writeApplicationSeries(to: &writer)
-        writeSelfMetrics(to: &writer)
-        writer.finish()
+        let plain: [UInt8]
+        if negotiation.format == .protobuf {
+            plain = exposition(by: PrometheusProtobufWriter(reserving: 64 << 10), nativeSchema: nativeSchema)
+        } else {
+            plain = exposition(by: PrometheusTextWriter(format: negotiation.format, reserving: 64 << 10))
+        }
         var headers = [
             (name: "content-type", value: negotiation.contentType), (name: "vary", value: "accept, accept-encoding"),
         ]
-        if negotiation.usesGzip, let body = gzipped(writer.bytes) {
+        if negotiation.usesGzip, let body = gzipped(plain) {
             headers.append((name: "content-encoding", value: "gzip"))
             return Response(status: 200, headers: headers, body: body)
         }
-        return Response(status: 200, headers: headers, body: writer.bytes)
+        return Response(status: 200, headers: headers, body: plain)
     }
 
     /// All values of a header that may be repeated.
@@ -28,20 +30,35 @@ extension MetricsService {
         return values.isEmpty ? nil : values.joined(separator: ",")
     }
 
-    private func writeApplicationSeries(to writer: inout PrometheusTextWriter) {
+    /// - Parameter nativeSchema: the finest schema of native histograms; nil leaves them out.
+    private func exposition<Writer: FamilyWriter>(by empty: Writer, nativeSchema: Int? = nil) -> [UInt8] {
+        var writer = empty
+        writeApplicationSeries(to: &writer, nativeSchema)
+        writeSelfMetrics(to: &writer)
+        return writer.finished()
+    }
+
+    private func writeApplicationSeries<Writer: FamilyWriter>(to writer: inout Writer, _ nativeSchema: Int?) {
         var kind = MetricFamilyKind.gauge
         var isOpen = false
         engine.forEachSeries(nowNanoseconds: Int64(clamping: now())) { family in
             kind = family.kind
             isOpen = writer.beginFamily(
                 name: family.name, kind: Self.exposition(of: kind), help: family.help,
-                bounds: family.buckets?.bounds ?? [])
+                bounds: family.bounds)
         } series: { row in
             guard isOpen else { return }
             switch kind {
-            case .counter: writer.counter(labels: row.labels, value: row.value)
-            case .gauge, .distinct: writer.gauge(labels: row.labels, value: row.value)
-            case .histogram: writer.histogram(labels: row.labels, counts: row.classic, sum: row.sum)
+            case .counter:
+                let reading = CounterReading(
+                    value: row.value, startNanoseconds: row.startNanoseconds, exemplar: row.exemplars.first?.exemplar)
+                writer.counter(reading, labels: row.labels)
+            case .gauge, .distinct: writer.gauge(row.value, labels: row.labels)
+            case .histogram:
+                let reading = HistogramReading(
+                    classic: row.classic, sum: row.sum, startNanoseconds: row.startNanoseconds,
+                    exemplars: row.exemplars, native: nativeSchema.flatMap { row.nativeBuckets(schema: $0) })
+                writer.histogram(reading, labels: row.labels)
             }
         }
     }
@@ -54,7 +71,7 @@ extension MetricsService {
         }
     }
 
-    private func writeSelfMetrics(to writer: inout PrometheusTextWriter) {
+    private func writeSelfMetrics<Writer: FamilyWriter>(to writer: inout Writer) {
         let contributed = selfMetrics()
         let names = Set(contributed.map(\.name))
         let own = engine.selfMetrics + ledger.selfMetrics + counters.selfMetrics + ProcessMetrics.families()
@@ -68,19 +85,18 @@ extension MetricsService {
             to: &writer)
     }
 
-    private func write(_ family: SelfMetricFamily, to writer: inout PrometheusTextWriter) {
+    private func write<Writer: FamilyWriter>(_ family: SelfMetricFamily, to writer: inout Writer) {
         let name = family.isCounter && family.name.hasSuffix("_total") ? String(family.name.dropLast(6)) : family.name
-        guard writer.beginFamily(name: name, kind: family.isCounter ? .counter : .gauge, help: family.help) else {
-            return
-        }
+        let kind: ExpositionKind = family.isCounter ? .counter : .gauge
+        guard writer.beginFamily(name: name, kind: kind, help: family.help, bounds: []) else { return }
         for sample in family.samples {
             let labels = sample.labels.map { MetricLabel($0.name, $0.value) }
             let text = engine.labelText(labels)
             text.withUnsafeBytes { bytes in
                 if family.isCounter {
-                    writer.counter(labels: bytes, value: sample.value)
+                    writer.counter(CounterReading(value: sample.value), labels: bytes)
                 } else {
-                    writer.gauge(labels: bytes, value: sample.value)
+                    writer.gauge(sample.value, labels: bytes)
                 }
             }
         }

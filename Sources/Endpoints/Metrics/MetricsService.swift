@@ -9,6 +9,8 @@ package final class MetricsService: Sendable {
     let counters = LineCounters()
     let now: @Sendable () -> UInt64
     let selfMetrics: @Sendable () -> [SelfMetricFamily]
+    let nativeSchema: Int
+    let started: UInt64
     let dialect: StatsDDialect
     let examples: RejectExamples
     private let bodyReceiver: StatsDReceiver
@@ -19,15 +21,18 @@ package final class MetricsService: Sendable {
     ///   - dialect: how lines are read, by every receiver.
     ///   - selfMetrics: more of Crest's own families, asked for on each scrape; one that has the name of a built-in
     ///     family takes its place.
+    ///   - nativeSchema: the finest schema of native histograms on a scrape: 5 is 1.1 % at worst.
     package init(
         engine: MetricsEngine = MetricsEngine(), ledger: Ledger, now: @escaping @Sendable () -> UInt64,
         dialect: StatsDDialect = StatsDDialect(),
-        selfMetrics: @escaping @Sendable () -> [SelfMetricFamily] = { [] }
+        selfMetrics: @escaping @Sendable () -> [SelfMetricFamily] = { [] }, nativeSchema: Int = 5
     ) {
         self.engine = engine
         self.ledger = ledger
         self.now = now
         self.selfMetrics = selfMetrics
+        self.nativeSchema = nativeSchema
+        started = now()
         self.dialect = dialect
         examples = RejectExamples(now: now)
         bodyReceiver = StatsDReceiver(
@@ -69,7 +74,7 @@ package final class MetricsService: Sendable {
         MetricsHandlers(
             statsD: { [self] in postStatsD($0) }, scrape: { [self] in scrape($0) },
             series: { [self] in listSeries($0) }, rejects: { [self] in listRejects($0) },
-            explain: { [self] in explain($0) })
+            explain: { [self] in explain($0) }, points: { [self] in receive(points: $0) })
     }
 }
 

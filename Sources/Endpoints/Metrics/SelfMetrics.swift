@@ -86,6 +86,12 @@ extension Ledger {
             .counters(
                 "crest_lines_rejected_total", "Metric lines refused, by reason.", by: "reason",
                 linesRejected.counts.map { ($0.reason.rawValue, $0.count) }),
+            .counter("crest_points_seen_total", "OTLP data points seen.", pointsSeen.load(ordering: .relaxed)),
+            .counter(
+                "crest_points_applied_total", "OTLP data points applied.", pointsApplied.load(ordering: .relaxed)),
+            .counters(
+                "crest_points_rejected_total", "OTLP data points refused, by reason.", by: "reason",
+                pointsRejected.counts.map { ($0.reason.rawValue, $0.count) }),
             .counter(
                 "crest_lines_lost_at_crash_total",
                 "Metric lines taken and not yet logged at a crash, over all restarts.",
@@ -138,7 +144,11 @@ extension LineCounters {
 extension MetricsEngine {
     var selfMetrics: [SelfMetricFamily] {
         let counts = seriesCounts
+        let exemplars = exemplarCounts
         return [
+            .gauge("crest_exemplars", "Exemplars held.", Double(exemplars.held)),
+            .counter("crest_exemplars_dropped_total", "Exemplars that found no room.", exemplars.dropped),
+            .gauge("crest_point_streams", "Cumulative OTLP streams followed.", Double(pointStreamCount)),
             .gauge("crest_series", "Metric series held.", Double(counts.series)),
             .gauge("crest_series_limit", "Metric series that may be held.", Double(Limits.series)),
             .gauge("crest_metric_families", "Metric families held.", Double(counts.families)),

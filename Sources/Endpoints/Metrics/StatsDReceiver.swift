@@ -72,6 +72,7 @@ private struct ReceiverCore: ~Copyable {
     private let examples: RejectExamples
     private let shard: MetricsShard
     private var reader: StatsDReader
+    private var trace = StatsDTraceTag()
     private var seen: UInt64 = 0
     private var applied: UInt64 = 0
     private var events: UInt64 = 0
@@ -115,7 +116,7 @@ private struct ReceiverCore: ~Copyable {
                 if shard.record(name: reader.name, tags: reader.tags, samples: reader.samples) == nil {
                     applied &+= 1
                 } else {
-                    recordNewKey(isServiceCheck: false)
+                    recordUnknown(isServiceCheck: false)
                 }
             case .event:
                 seen &+= 1
@@ -127,7 +128,7 @@ private struct ReceiverCore: ~Copyable {
                 if shard.record(name: reader.name, tags: reader.tags, samples: reader.samples) == nil {
                     applied &+= 1
                 } else {
-                    recordNewKey(isServiceCheck: true)
+                    recordUnknown(isServiceCheck: true)
                 }
             case .rejected(let reason):
                 seen &+= 1
@@ -136,23 +137,45 @@ private struct ReceiverCore: ~Copyable {
         }
     }
 
-    /// Applies a line whose key bytes the shard does not know yet under every kind the line has.
+    /// A line whose bytes the shard does not know: it may carry a trace id, which is no part of its key.
     @inline(never)
-    private mutating func recordNewKey(isServiceCheck: Bool) {
+    private mutating func recordUnknown(isServiceCheck: Bool) {
+        guard trace.take(name: reader.name, tags: reader.tags) else {
+            return recordNewKey(name: reader.name, tags: reader.tags, isServiceCheck: isServiceCheck)
+        }
+        let taken = trace
+        taken.name.withUnsafeBytes { name in
+            taken.tags.withUnsafeBytes { tags in
+                if shard.record(name: name, tags: tags, samples: reader.samples) == nil {
+                    applied &+= 1
+                } else {
+                    recordNewKey(name: name, tags: tags, isServiceCheck: isServiceCheck)
+                }
+                if let traceID = taken.traceID {
+                    shard.attach(trace: traceID, name: name, tags: tags, samples: reader.samples)
+                }
+            }
+        }
+    }
+
+    /// Applies a line whose key bytes the shard does not know yet under every kind the line has.
+    private mutating func recordNewKey(
+        name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, isServiceCheck: Bool
+    ) {
         do throws(LineRejection) {
             let identity =
                 try isServiceCheck
-                ? StatsDIdentity(serviceCheck: reader.name, tags: reader.tags)
-                : StatsDIdentity(name: reader.name, tags: reader.tags)
+                ? StatsDIdentity(serviceCheck: name, tags: tags)
+                : StatsDIdentity(name: name, tags: tags)
             for _ in 0..<Self.bindAttempts {
-                guard let kind = shard.record(name: reader.name, tags: reader.tags, samples: reader.samples) else {
+                guard let kind = shard.record(name: name, tags: tags, samples: reader.samples) else {
                     applied &+= 1
                     return
                 }
                 switch translator.translate(identity, kind: kind) {
                 case .series(let named):
-                    shard.bind(name: reader.name, tags: reader.tags, kind: kind, to: engine.register(named))
-                case .dropped: shard.bindDropped(name: reader.name, tags: reader.tags, kind: kind)
+                    shard.bind(name: name, tags: tags, kind: kind, to: engine.register(named))
+                case .dropped: shard.bindDropped(name: name, tags: tags, kind: kind)
                 case .rejected(let reason): throw reason
                 }
             }

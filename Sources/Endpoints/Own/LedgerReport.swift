@@ -55,13 +55,16 @@ enum LedgerReport {
         let ledger = call.ledger
         let account = SpanAccount.read(call.context)
         let lines = LineAccount(ledger)
+        let points = PointAccount(ledger)
         var json = JSONWriter()
         json.beginObject()
-        json.bool("balanced", account.isBalanced && lines.isBalanced)
+        json.bool("balanced", account.isBalanced && lines.isBalanced && points.isBalanced)
         json.key("spans")
         write(account, ledger, to: &json)
         json.key("lines")
         lines.write(to: &json, ledger)
+        json.key("points")
+        write(points, ledger, to: &json)
         json.key("datagrams")
         json.beginObject()
         json.number("received", lines.received)
@@ -107,6 +110,15 @@ enum LedgerReport {
         json.endObject()
     }
 
+    private static func write(_ account: PointAccount, _ ledger: Ledger, to json: inout JSONWriter) {
+        json.beginObject()
+        json.number("seen", account.seen)
+        json.number("applied", account.applied)
+        json.key("rejected")
+        write(ledger.pointsRejected.counts.map { ($0.reason.rawValue, $0.count) }, to: &json)
+        json.endObject()
+    }
+
     /// Reasons by name, those that never occurred left out.
     static func write(_ counts: [(name: String, count: UInt64)], to json: inout JSONWriter) {
         json.beginObject()
@@ -116,6 +128,24 @@ enum LedgerReport {
         }
         json.endObject()
     }
+}
+
+/// OTLP data points: what was seen is applied or refused at once.
+private struct PointAccount {
+    var seen: UInt64 = 0
+    var applied: UInt64 = 0
+    var rejected: UInt64 = 0
+
+    init(_ ledger: Ledger, attempts: Int = 50) {
+        for _ in 0..<attempts {
+            seen = ledger.pointsSeen.load(ordering: .acquiring)
+            applied = ledger.pointsApplied.load(ordering: .acquiring)
+            rejected = ledger.pointsRejected.total
+            if isBalanced { return }
+        }
+    }
+
+    var isBalanced: Bool { seen == applied &+ rejected }
 }
 
 /// Lines and datagrams: nothing of them waits, so what came in is handled or refused at once.

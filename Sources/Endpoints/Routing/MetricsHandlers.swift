@@ -1,3 +1,5 @@
+package import Telemetry
+
 /// The endpoints of the metrics side, plugged in by the daemon. Bodies arrive inflated.
 package struct MetricsHandlers: Sendable {
     /// `POST /api/v1/statsd`.
@@ -10,6 +12,8 @@ package struct MetricsHandlers: Sendable {
     package var rejects: @Sendable (Request) -> Response
     /// `GET` and `POST /api/crest/v1/explain`.
     package var explain: @Sendable (Request) -> Response
+    /// The points of `POST /v1/metrics`; nil when no metrics are taken.
+    package var points: (@Sendable (MetricPoints) -> PointOutcome)?
 
     /// Those left out answer 404, saying that this daemon takes no metrics.
     package init(
@@ -17,13 +21,15 @@ package struct MetricsHandlers: Sendable {
         scrape: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         series: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         rejects: @escaping @Sendable (Request) -> Response = { _ in unavailable },
-        explain: @escaping @Sendable (Request) -> Response = { _ in unavailable }
+        explain: @escaping @Sendable (Request) -> Response = { _ in unavailable },
+        points: (@Sendable (MetricPoints) -> PointOutcome)? = nil
     ) {
         self.statsD = statsD
         self.scrape = scrape
         self.series = series
         self.rejects = rejects
         self.explain = explain
+        self.points = points
     }
 
     package static let unavailable = Response.text("metrics are off in this daemon\n", status: 404)

@@ -10,7 +10,7 @@ enum Routes {
             Route(
                 "POST", "/v1/traces", .otlp, roles: otlpRoles, takesSpans: true,
                 .later { OTLPIngest.traces($0, reply: $1) }),
-            Route("POST", "/v1/metrics", .otlp, roles: otlpRoles, .now(OTLPIngest.notTaken("metrics"))),
+            Route("POST", "/v1/metrics", .otlp, roles: otlpRoles, work: .pool, .now(OTLPMetricsIngest.metrics)),
             Route("POST", "/v1/logs", .otlp, roles: otlpRoles, .now(OTLPIngest.notTaken("logs"))),
             Route(
                 "POST", "/api/traces", .plain,

@@ -16,13 +16,22 @@ package enum OTLPEncoding: Sendable {
     ///
     /// - Parameter message: says why spans were rejected; with no rejected spans it is a warning.
     package func exportResponse(rejectedSpans: Int = 0, message: String = "") -> [UInt8] {
-        let isPartial = rejectedSpans > 0 || !message.isEmpty
+        response(rejected: rejectedSpans, named: "rejectedSpans", message: message)
+    }
+
+    /// An `ExportMetricsServiceResponse`, likewise.
+    package func metricsResponse(rejectedPoints: Int = 0, message: String = "") -> [UInt8] {
+        response(rejected: rejectedPoints, named: "rejectedDataPoints", message: message)
+    }
+
+    private func response(rejected: Int, named name: StaticString, message: String) -> [UInt8] {
+        let isPartial = rejected > 0 || !message.isEmpty
         switch self {
         case .protobuf:
             var response = ProtobufWriter()
             guard isPartial else { return response.bytes }
             response.message(1) { partial in
-                if rejectedSpans > 0 { partial.varint(1, UInt64(rejectedSpans)) }
+                if rejected > 0 { partial.varint(1, UInt64(rejected)) }
                 if !message.isEmpty { partial.string(2, message) }
             }
             return response.bytes
@@ -32,7 +41,7 @@ package enum OTLPEncoding: Sendable {
             if isPartial {
                 response.key("partialSuccess")
                 response.beginObject()
-                if rejectedSpans > 0 { response.string("rejectedSpans", String(rejectedSpans)) }
+                if rejected > 0 { response.string(name, String(rejected)) }
                 if !message.isEmpty { response.string("errorMessage", message) }
                 response.endObject()
             }

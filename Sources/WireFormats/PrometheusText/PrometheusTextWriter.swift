@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// The kinds of family the text formats tell apart, as far as Crest has them.
 package enum ExpositionKind: String, Sendable {
     case counter
@@ -7,10 +9,10 @@ package enum ExpositionKind: String, Sendable {
 
 /// Writes families and samples in text 0.0.4 or OpenMetrics 1.0.
 ///
-/// A family is written whole or not at all: ``beginFamily(name:kind:help:)`` refuses a name that would break the
+/// A family is written whole or not at all: ``beginFamily(name:kind:help:bounds:)`` refuses a name that would break the
 /// scrape and ``cancelFamily()`` takes back what was written since. `le` has the canonical float form in both formats.
 /// Source: schemas/wire/prometheus-text.md.
-package struct PrometheusTextWriter: Sendable {
+package struct PrometheusTextWriter: FamilyWriter, Sendable {
     package private(set) var bytes: [UInt8] = []
     package private(set) var familyCount = 0
     package private(set) var sampleCount = 0
@@ -38,7 +40,7 @@ package struct PrometheusTextWriter: Sendable {
     ) -> Bool {
         familyStart = bytes.count
         familySamples = 0
-        guard isLegalName(name) else {
+        guard isLegalMetricName(name) else {
             familyErrors += 1
             return false
         }
@@ -66,21 +68,20 @@ package struct PrometheusTextWriter: Sendable {
     }
 
     /// - Parameter labels: the escaped text between the braces.
-    package mutating func counter(labels: UnsafeRawBufferPointer, value: Double) {
+    package mutating func counter(_ reading: CounterReading, labels: UnsafeRawBufferPointer) {
         bytes.append(contentsOf: name)
         append("_total")
-        finishSample(labels, value)
+        finishSample(labels, reading.value, reading.exemplar)
     }
 
-    package mutating func gauge(labels: UnsafeRawBufferPointer, value: Double) {
+    package mutating func gauge(_ value: Double, labels: UnsafeRawBufferPointer) {
         bytes.append(contentsOf: name)
         finishSample(labels, value)
     }
 
-    /// - Parameter counts: one for each bound and one for `+Inf`, not cumulated.
-    package mutating func histogram(labels: UnsafeRawBufferPointer, counts: [Double], sum: Double) {
+    package mutating func histogram(_ reading: HistogramReading, labels: UnsafeRawBufferPointer) {
         var cumulated = 0.0
-        for (bound, count) in zip(bounds, counts) {
+        for (index, (bound, count)) in zip(bounds, reading.classic).enumerated() {
             cumulated += count
             bytes.append(contentsOf: name)
             append("_bucket{")
@@ -91,49 +92,59 @@ package struct PrometheusTextWriter: Sendable {
             append("le=\"")
             bytes.append(contentsOf: bound)
             append("\"} ")
-            finishLine(cumulated)
+            finishLine(cumulated, reading.exemplars.first { $0.bucket == index }?.exemplar)
         }
         bytes.append(contentsOf: name)
         append("_sum")
-        finishSample(labels, sum)
+        finishSample(labels, reading.sum)
         bytes.append(contentsOf: name)
         append("_count")
         finishSample(labels, cumulated)
     }
 
     /// Ends the exposition; nothing may follow.
-    package mutating func finish() {
+    package mutating func finished() -> [UInt8] {
         if isOpenMetrics { append("# EOF\n") }
+        return bytes
     }
 
-    private mutating func finishSample(_ labels: UnsafeRawBufferPointer, _ value: Double) {
+    private mutating func finishSample(
+        _ labels: UnsafeRawBufferPointer, _ value: Double, _ exemplar: Exemplar? = nil
+    ) {
         if labels.count > 0 {
             bytes.append(UInt8(ascii: "{"))
             bytes.append(contentsOf: labels)
             bytes.append(UInt8(ascii: "}"))
         }
         bytes.append(UInt8(ascii: " "))
-        finishLine(value)
+        finishLine(value, exemplar)
     }
 
-    private mutating func finishLine(_ value: Double) {
+    private mutating func finishLine(_ value: Double, _ exemplar: Exemplar? = nil) {
         appendExpositionNumber(value, to: &bytes)
+        if isOpenMetrics, let exemplar { append(exemplar) }
         bytes.append(UInt8(ascii: "\n"))
         sampleCount += 1
         familySamples += 1
     }
 
+    /// At most 63 characters of labels, so the limit of 128 holds by itself. The time is in seconds.
+    private mutating func append(_ exemplar: Exemplar) {
+        append(" # {trace_id=\"")
+        append(exemplar.traceID.hex32)
+        if !exemplar.spanID.isZero {
+            append("\",span_id=\"")
+            append(exemplar.spanID.hex)
+        }
+        append("\"} ")
+        appendExpositionNumber(exemplar.value, to: &bytes)
+        append(" ")
+        appendExpositionNumber(Double(exemplar.nanoseconds / 1_000_000) / 1_000, to: &bytes)
+    }
+
     private mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
     private mutating func append(_ text: StaticString) {
         bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-    }
-
-    private func isLegalName(_ name: String) -> Bool {
-        guard let first = name.utf8.first, !(0x30...0x39).contains(first) else { return false }
-        return name.utf8.allSatisfy { byte in
-            (0x61...0x7a).contains(byte | 0x20) && byte < 0x80 || (0x30...0x39).contains(byte) || byte == 0x5f
-                || byte == 0x3a
-        }
     }
 
     /// OpenMetrics escapes the double quote as well.

@@ -1,4 +1,4 @@
-/// The text formats a scrape may be answered in.
+/// The formats a scrape may be answered in.
 package enum ScrapeFormat: Hashable, Sendable {
     /// `text/plain; version=0.0.4`.
     case text
@@ -6,6 +6,8 @@ package enum ScrapeFormat: Hashable, Sendable {
     case textWithQuotedNames
     /// `application/openmetrics-text; version=1.0.0`.
     case openMetrics
+    /// `application/vnd.google.protobuf`, length-delimited `io.prometheus.client.MetricFamily` messages.
+    case protobuf
 }
 
 /// What a client's `Accept` and `Accept-Encoding` headers come to.
@@ -38,7 +40,11 @@ package struct ScrapeNegotiation: Hashable, Sendable {
     }
 
     private static func format(of clause: MediaClause) -> ScrapeFormat? {
-        switch (clause.type, clause["version"]) {
+        if clause.type == "application/vnd.google.protobuf" {
+            let isFamily = clause["proto"] == nil || clause["proto"] == "io.prometheus.client.MetricFamily"
+            return isFamily && (clause["encoding"] ?? "delimited") == "delimited" ? .protobuf : nil
+        }
+        return switch (clause.type, clause["version"]) {
         case ("text/plain", nil), ("text/plain", "0.0.4"), ("text/*", _), ("*/*", _): .text
         case ("text/plain", "1.0.0"): .textWithQuotedNames
         case ("application/openmetrics-text", nil), ("application/openmetrics-text", "1.0.0"),
@@ -54,6 +60,8 @@ package struct ScrapeNegotiation: Hashable, Sendable {
             case .text: "text/plain; version=0.0.4; charset=utf-8"
             case .textWithQuotedNames: "text/plain; version=1.0.0; charset=utf-8"
             case .openMetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"
+            case .protobuf:
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
             }
         guard let escaping else { return type }
         return "\(type); escaping=\(escaping)"

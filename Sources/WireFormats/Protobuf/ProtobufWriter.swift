@@ -8,14 +8,10 @@ package struct ProtobufWriter: Sendable {
 
     package init(reserving capacity: Int = 0) { bytes.reserveCapacity(capacity) }
 
-    private mutating func varint(_ value: UInt64) {
-        var rest = value
-        while rest >= 0x80 {
-            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
-        }
-        bytes.append(UInt8(truncatingIfNeeded: rest))
-    }
+    private mutating func varint(_ value: UInt64) { bytes.appendVarint(value) }
+
+    /// Empties the writer and keeps its memory.
+    mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
     /// `int64`, `uint64`, `bool` and enum fields.
     package mutating func varint(_ number: UInt32, _ value: UInt64) {
@@ -47,10 +43,27 @@ package struct ProtobufWriter: Sendable {
         bytes.append(contentsOf: content)
     }
 
+    mutating func bytes(_ number: UInt32, _ content: UnsafeRawBufferPointer) {
+        varint(UInt64(bytesTag(number)))
+        varint(UInt64(content.count))
+        bytes.append(contentsOf: content)
+    }
+
     /// A nested message, written by `body`.
     package mutating func message(_ number: UInt32, _ body: (inout ProtobufWriter) -> Void) {
         var inner = ProtobufWriter()
         body(&inner)
         bytes(number, inner.bytes)
+    }
+}
+
+extension [UInt8] {
+    mutating func appendVarint(_ value: UInt64) {
+        var rest = value
+        while rest >= 0x80 {
+            append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        append(UInt8(truncatingIfNeeded: rest))
     }
 }
