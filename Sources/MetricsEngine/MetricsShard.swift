@@ -204,7 +204,11 @@ struct ShardCore: ~Copyable {
     }
 
     @inline(__always)
-    mutating func countLine() { lines.pointee &+= 1 }
+    mutating func countLine() {
+        // A pointer of its own: ThreadSanitizer's instrumentation of a change in place through `self` does not compile.
+        let lines = lines
+        lines.pointee &+= 1
+    }
 
     mutating func bindDropped(name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind) {
         keys.insert(name: name, tags: tags, kind: kind, series: KeyCache.dropped)
@@ -325,7 +329,8 @@ struct ShardCore: ~Copyable {
         window.pointee.sum += value * weight
         if value < window.pointee.least { window.pointee.least = value }
         if value > window.pointee.greatest { window.pointee.greatest = value }
-        window.pointee.classic[bounds.index(of: value, layout: Int(cell.pointee.layout))] += weight
+        let classic = window.pointee.classic  // see countLine
+        classic[bounds.index(of: value, layout: Int(cell.pointee.layout))] += weight
         window.pointee.buckets.add(weight, at: index.index(of: value))
     }
 
