@@ -193,9 +193,15 @@ extension Recovery {
             }
         }
         insert(salvaged)
-        for gap in gaps where gap.spans > 0 || gap.sequences.count > salvaged.count {
-            let last = max(gap.sequences.upperBound &- 1, gap.sequences.lowerBound)
-            lose(gap.sequences.lowerBound...last, spans: gap.spans, "are missing")
+        let saved = Set(salvaged.map(\.0.header.sequence))
+        for gap in gaps {
+            // Sequences of a gap are as many as records were written in between: a claim of more is no range to walk.
+            let isKnown = !gap.sequences.isEmpty && gap.sequences.upperBound - gap.sequences.lowerBound <= 1 << 20
+            let missing = isKnown ? gap.sequences.filter { !saved.contains($0) } : []
+            guard gap.spans > 0 || !isKnown || !missing.isEmpty else { continue }
+            let first = missing.first ?? gap.sequences.lowerBound
+            let last = missing.last ?? max(gap.sequences.upperBound &- 1, first)
+            lose(first...last, spans: gap.spans, "are missing")
         }
     }
 
