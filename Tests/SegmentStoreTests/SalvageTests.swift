@@ -116,7 +116,7 @@ struct SalvageTests {
         let scene = try Self.withSmallBlocks(Self.scene(seed: 5))
         let path = try #require(scene.disk.paths.first { $0.hasPrefix("segments/") })
         let whole = try #require(scene.disk.bytes(of: path))
-        for offset in stride(from: 64, to: whole.count - 32, by: 37) {
+        for offset in stride(from: 64, to: whole.count - 32, by: 211) {
             var bytes = whole
             bytes[offset] ^= 0x20
             let disk = scene.disk.crash(.kill)
@@ -129,6 +129,33 @@ struct SalvageTests {
             let gone = Set(scene.all).subtracting(found).map(\.start)
             #expect(loss.times == gone.min().flatMap { low in gone.max().map { low...$0 } }, "byte \(offset)")
         }
+    }
+
+    /// Header, footer and trailer are not stored twice: a flipped bit in them is found by the checksum.
+    @Test func aFlippedBitAtTheEndsCostsNothing() throws {
+        let scene = try Self.withSmallBlocks(Self.scene(seed: 12))
+        let path = try #require(scene.disk.paths.first { $0.hasPrefix("segments/") })
+        let whole = try #require(scene.disk.bytes(of: path))
+        let footer = SegmentSalvageTests.footer(of: whole).lowerBound
+        for offset in [Int](0..<64) + [Int](footer..<whole.count) {
+            var bytes = whole
+            bytes[offset] ^= 1 << UInt8(offset % 8)
+            let disk = scene.disk.crash(.kill)
+            disk.set(path, to: bytes)
+            if offset % 7 == 0 { disk.erase("MANIFEST") }
+            var salvage = StoreSalvage(from: disk, to: nil, configuration: scene.fixture.configuration)
+            let report = try salvage.run()
+            #expect(report.isComplete && report.lostSpans == 0, "byte \(offset): \(report.losses)")
+            #expect(report.manifest.liveSpans == UInt64(scene.all.count), "byte \(offset)")
+            let said = report.notes.filter { $0.file == path }.compactMap(\.bytes)
+            #expect(said == [UInt64(offset)..<UInt64(offset) + 1], "byte \(offset): \(report.notes)")
+        }
+        let disk = scene.disk.crash(.kill)
+        var bytes = whole
+        bytes[footer + 1] ^= 4
+        disk.set(path, to: bytes)
+        let (_, target, found) = try Self.salvage(disk, scene)
+        #expect(found.count == scene.all.count && target.paths.contains(path))
     }
 
     @Test func aSegmentWithoutAFooterIsCounted() throws {
@@ -203,7 +230,8 @@ struct SalvageTests {
             }
             for loss in report.losses where loss.block != nil {
                 let times = try #require(loss.times)
-                #expect(gone.contains { times.lowerBound == $0.start } && gone.contains { times.upperBound == $0.start })
+                #expect(
+                    gone.contains { times.lowerBound == $0.start } && gone.contains { times.upperBound == $0.start })
             }
         }
     }

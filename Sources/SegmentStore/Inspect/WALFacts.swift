@@ -20,6 +20,8 @@ package struct WALFacts: Hashable, Sendable {
     package let byteCount: UInt64
     /// Nil when both copies are damaged: nothing else of the file can be read then.
     package private(set) var header: WALFileHeader?
+    /// Bytes of the one copy of the header that is damaged.
+    package private(set) var damagedHeader: Range<UInt64>?
     package private(set) var groups = 0
     /// Groups without records.
     package private(set) var witnesses = 0
@@ -47,6 +49,9 @@ package struct WALFacts: Hashable, Sendable {
                     wallAfter: nil)
             ]
             return
+        }
+        if byteCount >= UInt64(WALFormat.firstGroup) {
+            damagedHeader = try WALScanner.damagedCopy(of: header, in: file)
         }
         var scanner = WALScanner(file, size: byteCount, salt: header.salt)
         while let item = try scanner.next() { take(item, header) }

@@ -70,6 +70,11 @@ extension Recovery {
                 case .unknownFormat(let unknown): throw StoreOpenError.unknownFormat(path: path, major: unknown.major)
                 }
             }
+            if let found = header, size >= UInt64(WALFormat.firstGroup),
+                try WALScanner.damagedCopy(of: found, in: file) != nil
+            {
+                problem("one copy of the header of \(path) is damaged; the other is whole")
+            }
             if let found = header, found.storeID != manifest.storeID {
                 problem("\(path) is of another store")
                 header = nil

@@ -41,10 +41,36 @@ struct SalvageCandidate {
         do throws(SegmentError) {
             let found = try SegmentReader(file: try SegmentFacts.open(path, disk), name: path)
             guard found.identity.storeID == storeID else { return reason = "of another store" }
-            reader = found
-            findings = found.findings()
-            if !findings.isEmpty { decodeBlocks(found) }
-        } catch { reason = error.description }
+            take(found)
+        } catch {
+            reason = error.description
+            repair(disk, storeID)
+        }
+    }
+
+    private mutating func take(_ found: SegmentReader) {
+        reader = found
+        findings += found.findings()
+        if !findings.isEmpty { decodeBlocks(found) }
+    }
+
+    /// A single flipped bit in header, footer or trailer is found by its checksum. Whatever the list says must agree,
+    /// and the segment is written anew: of what was corrected only what the blocks' own checksums confirm goes on.
+    private mutating func repair(_ disk: any Disk, _ storeID: [UInt8]) {
+        do {
+            let file = try disk.open(path)
+            var ends = SegmentEndRepair(file, size: try file.size())
+            guard let corrected = try ends.run() else { return }
+            let found = try SegmentReader(file: corrected, name: path)
+            guard found.identity.storeID == storeID else { return }
+            if let listed, listed != ManifestSegment(found.identity, found.summary) { return }
+            findings = ends.corrections.keys.sorted().map { place in
+                StoreFinding(path, bytes: place..<place + 1, "\(reason): one flipped bit, corrected")
+            }
+            take(found)
+        } catch {
+            // The reason known already is the better one.
+        }
     }
 
     private mutating func decodeBlocks(_ reader: SegmentReader) {
@@ -64,7 +90,7 @@ extension StoreSalvage {
     mutating func saveSegments() throws(SalvageError) {
         var candidates = try listed() + setAside()
         for index in candidates.indices { candidates[index].examine(source, storeID: manifest.storeID) }
-        let replaced = Set(candidates.filter { $0.listed == nil }.flatMap { $0.reader?.identity.replaces ?? [] })
+        let replaced = Set(candidates.flatMap { $0.reader?.identity.replaces ?? [] })
         for candidate in candidates {
             guard let reader = candidate.reader else {
                 lose(candidate)
@@ -77,9 +103,23 @@ extension StoreSalvage {
             }
             try save(candidate, reader)
         }
-        // What is still counted as set aside cannot be read: the new directory does not have it.
-        manifest.removed.lost &+= manifest.removed.quarantined
+        loseRestOfQuarantine()
+    }
+
+    /// What is still counted as set aside cannot be read: the new directory does not have it.
+    private mutating func loseRestOfQuarantine() {
+        let rest = manifest.removed.quarantined
+        guard rest > 0 else { return }
+        manifest.removed.lost &+= rest
         manifest.removed.quarantined = 0
+        let files = uncounted.filter(\.isSetAside)
+        var loss = SalvageLoss(
+            file: files.count == 1 ? files[0].path : StorePath.quarantineDirectory,
+            reason: "set aside by an earlier start or the scrub: \(files.first?.reason ?? "damaged blocks")")
+        loss.spans = rest
+        if files.count == 1 { loss.bytes = 0..<files[0].size }
+        report.losses.append(loss)
+        uncounted.removeAll(where: \.isSetAside)
     }
 
     private func files(_ directory: String) throws(SalvageError) -> [DiskEntry] {
@@ -198,7 +238,9 @@ extension StoreSalvage {
             var offset: UInt64 = 0
             while offset < size {
                 let bytes: [UInt8]
-                do throws(DiskError) { bytes = try file.read(at: offset, count: Int(min(1 << 20, size - offset))) } catch {
+                do throws(DiskError) {
+                    bytes = try file.read(at: offset, count: Int(min(1 << 20, size - offset)))
+                } catch {
                     throw .source(error)
                 }
                 do throws(DiskError) { try write(bytes) } catch { throw .target(error) }

@@ -103,6 +103,7 @@ extension StoreSalvage {
     /// Damage that cost nothing, and the torn end.
     private mutating func noteDamage(_ files: [WALFacts], _ found: RecoveryReport) {
         for file in files {
+            if let copy = file.damagedHeader { note(file.path, "one copy of the header is damaged", bytes: copy) }
             for damage in file.damages {
                 let isLoss = report.losses.contains { $0.file == file.path && $0.bytes?.overlaps(damage.bytes) == true }
                 guard !isLoss else { continue }

@@ -27,19 +27,18 @@ enum InspectionJSON {
 
     static func directory(_ facts: DirectoryFacts, _ path: String) -> JSONValue {
         let spans = facts.segments.reduce(0) { $0 &+ $1.summary.spanCount }
+        let meta = facts.meta.map { JSONValue.object([("storeID", hex($0.storeID)), ("created", time($0.created))]) }
+        let manifest = facts.manifest.map { JSONValue.object(manifestMembers($0)) }
+        let tombstones = facts.tombstones.map { JSONValue.object(tombstoneMembers($0)) }
+        let segments = facts.segments.map { row($0.path, segmentMembers($0)) }
+        let wal = facts.wal.map { row($0.path, walMembers($0)) }
+        let logs = facts.metricsLogs.map { row($0.path, metricsMembers($0)) }
         var members: [Member] = [
-            ("meta", facts.meta.map { .object([("storeID", hex($0.storeID)), ("created", time($0.created))]) } ?? .null),
-            ("manifest", facts.manifest.map { .object(manifestMembers($0)) } ?? .null),
-            ("tombstones", facts.tombstones.map { .object(tombstoneMembers($0)) } ?? .null),
-            ("segments", .array(facts.segments.map { .object([("file", .string($0.path))] + segmentMembers($0)) })),
-            ("wal", .array(facts.wal.map { .object([("file", .string($0.path))] + walMembers($0)) })),
-            (
-                "metricsLogs",
-                .array(facts.metricsLogs.map { .object([("file", .string($0.path))] + metricsMembers($0)) })
-            ),
-            ("snapshots", .array(facts.snapshots.map { .string($0) })),
-            ("quarantine", .array(facts.quarantined.map { .string($0.name) })),
-            ("unreadable", .array(facts.unreadable.map { .string($0.description) })),
+            ("meta", meta ?? .null), ("manifest", manifest ?? .null), ("tombstones", tombstones ?? .null),
+            ("segments", .array(segments)), ("wal", .array(wal)), ("metricsLogs", .array(logs)),
+            ("snapshots", .array(facts.snapshots.map { JSONValue.string($0) })),
+            ("quarantine", .array(facts.quarantined.map { JSONValue.string($0.name) })),
+            ("unreadable", .array(facts.unreadable.map { JSONValue.string($0.description) })),
         ]
         if !facts.columns.isEmpty { members.append(("columns", list(facts.columns, spans))) }
         return object("directory", path, members)
@@ -48,13 +47,19 @@ enum InspectionJSON {
     // MARK: Parts
 
     private static func object(_ kind: String, _ path: String, _ members: [Member]) -> JSONValue {
-        .object([("kind", .string(kind)), ("path", .string(path))] + members)
+        let head: [Member] = [("kind", .string(kind)), ("path", .string(path))]
+        return .object(head + members)
+    }
+
+    private static func row(_ path: String, _ members: [Member]) -> JSONValue {
+        let file: [Member] = [("file", .string(path))]
+        return .object(file + members)
     }
 
     private static func number(_ value: some BinaryInteger) -> JSONValue { .number("\(value)") }
-    private static func number(_ value: UInt64?) -> JSONValue { value.map { .number("\($0)") } ?? .null }
+    private static func optional(_ value: UInt64?) -> JSONValue { value.map { JSONValue.number("\($0)") } ?? .null }
     private static func time(_ value: UInt64?) -> JSONValue {
-        value.map { .string(TimestampText.format(unixNanoseconds: Int64(clamping: $0))) } ?? .null
+        value.map { JSONValue.string(TimestampText.format(unixNanoseconds: Int64(clamping: $0))) } ?? .null
     }
     private static func hex(_ bytes: [UInt8]) -> JSONValue { .string(InspectionTables.hex(bytes)) }
 
@@ -78,24 +83,25 @@ enum InspectionJSON {
                 return .object([
                     ("column", .string(column.name)), ("bytes", number(column.bytes)),
                     ("floorBytes", column.floor.map { number(Int64($0.rounded())) } ?? .null),
-                    ("bytesPerSpan", perSpan.map { .number($0) } ?? .null), ("blocks", number(column.blocks)),
+                    ("bytesPerSpan", perSpan.map { JSONValue.number($0) } ?? .null), ("blocks", number(column.blocks)),
                 ])
             })
     }
 
     private static func walMembers(_ wal: WALFacts) -> [Member] {
         [
-            ("bytes", number(wal.byteCount)), ("headerFirstSequence", number(wal.header?.firstSequence)),
-            ("spansBefore", number(wal.header?.spansBefore)), ("groups", number(wal.groups)),
+            ("bytes", number(wal.byteCount)), ("headerFirstSequence", optional(wal.header?.firstSequence)),
+            ("spansBefore", optional(wal.header?.spansBefore)), ("groups", number(wal.groups)),
             ("witnesses", number(wal.witnesses)), ("records", number(wal.records)), ("spans", number(wal.spans)),
-            ("firstSequence", number(wal.firstSequence)), ("lastSequence", number(wal.lastSequence)),
+            ("firstSequence", optional(wal.firstSequence)), ("lastSequence", optional(wal.lastSequence)),
             ("firstCommit", time(wal.firstWall)), ("lastCommit", time(wal.lastWall)),
             (
                 "damages",
                 .array(
                     wal.damages.map { damage in
                         .object([
-                            ("firstByte", number(damage.bytes.lowerBound)), ("endByte", number(damage.bytes.upperBound)),
+                            ("firstByte", number(damage.bytes.lowerBound)),
+                            ("endByte", number(damage.bytes.upperBound)),
                             ("readableRecords", number(damage.looseRecords)), ("followed", .bool(damage.next != nil)),
                         ])
                     })
@@ -129,7 +135,7 @@ enum InspectionJSON {
             ("bytes", number(log.byteCount)), ("number", number(log.number)), ("life", number(log.life)),
             ("groups", number(log.groups)), ("records", number(log.records)), ("checkpoint", .bool(log.hasCheckpoint)),
             ("firstGroup", time(log.firstWall)), ("lastGroup", time(log.lastWall)), ("lines", number(log.lines)),
-            ("lostLines", number(log.lostLines)), ("unusableFrom", number(log.damage?.lowerBound)),
+            ("lostLines", number(log.lostLines)), ("unusableFrom", optional(log.damage?.lowerBound)),
             ("corrupt", .bool(log.isCorrupt)),
         ]
     }

@@ -155,7 +155,8 @@ enum InspectionTables {
         ])
         for log in logs {
             let state =
-                log.isCorrupt ? "damaged" : log.damage != nil ? "torn end" : log.hasCheckpoint ? "whole" : "no checkpoint"
+                log.isCorrupt
+                ? "damaged" : log.damage != nil ? "torn end" : log.hasCheckpoint ? "whole" : "no checkpoint"
             table.append([
                 "\(log.groups)", "\(log.records)", "\(log.lines)", "\(log.lostLines)", size(log.byteCount),
                 log.firstWall.map(time) ?? "-", log.lastWall.map(time) ?? "-", state, log.path,

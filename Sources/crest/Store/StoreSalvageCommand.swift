@@ -122,14 +122,15 @@ enum SalvageText {
             ("lostSegments", UInt64(report.lostSegments)), ("looseRecords", UInt64(report.looseRecords)),
             ("ambiguousRecords", UInt64(report.ambiguousRecords)), ("metricsFiles", UInt64(report.metricsFiles)),
         ]
-        return .object(
-            [("complete", .bool(report.isComplete))] + numbers.map { ($0.0, .number("\($0.1)")) } + [
-                ("lost", .array(report.losses.map(json))), ("notes", .array(report.notes.map(json))),
-            ])
+        var members: [(key: String, value: JSONValue)] = [("complete", .bool(report.isComplete))]
+        for (name, value) in numbers { members.append((name, .number("\(value)"))) }
+        members.append(("lost", .array(report.losses.map { json($0) })))
+        members.append(("notes", .array(report.notes.map { json($0) })))
+        return .object(members)
     }
 
     private static func json(_ loss: SalvageLoss) -> JSONValue {
-        var members: [(key: String, value: JSONValue)] = [("file", loss.file.map { .string($0) } ?? .null)]
+        var members: [(key: String, value: JSONValue)] = [("file", loss.file.map { JSONValue.string($0) } ?? .null)]
         if let block = loss.block { members.append(("block", .number("\(block)"))) }
         if let bytes = loss.bytes {
             members.append(("firstByte", .number("\(bytes.lowerBound)")))
@@ -139,7 +140,7 @@ enum SalvageText {
             members.append(("firstSequence", .number("\(sequences.lowerBound)")))
             members.append(("lastSequence", .number("\(sequences.upperBound)")))
         }
-        members.append(("spans", loss.spans.map { .number("\($0)") } ?? .null))
+        members.append(("spans", loss.spans.map { JSONValue.number("\($0)") } ?? .null))
         if let times = loss.times {
             let kind = loss.block == nil ? "Commit" : "Start"
             members.append(("earliest\(kind)", .string(time(times.lowerBound))))
