@@ -200,8 +200,9 @@ package final class CrestDaemon: Sendable {
 
     private var metrics: DaemonMetrics {
         DaemonMetrics(
-            store: door.store?.ledgerTerms, metricsLog: metricsLog.withLock { $0 }?.counts, server: server,
-            udp: udp.withLock { $0 }, streams: streams.withLock { $0 }, isReady: phase.isReady)
+            store: door.store?.ledgerTerms, scrub: door.store?.scrubCounts,
+            metricsLog: metricsLog.withLock { $0 }?.counts, server: server, udp: udp.withLock { $0 },
+            streams: streams.withLock { $0 }, isReady: phase.isReady)
     }
 
     var seriesCount: Int {

@@ -15,6 +15,7 @@ final class MergeCursor {
     /// The segment's tenants as indexes of the merge's.
     private let tenants: [Int]
     private let inflater = PieceInflater()
+    private let skipped: Set<Int>
     private var nextBlock = 0
     private var trace = 0
     /// Spans of the trace at hand that were taken.
@@ -27,7 +28,9 @@ final class MergeCursor {
     private(set) var key: Key?
     private(set) var bytesRead: UInt64 = 0
 
-    init(_ reader: SegmentReader, tenants: [String]) {
+    /// - Parameter skipped: blocks to leave out.
+    init(_ reader: SegmentReader, tenants: [String], skipping skipped: Set<Int> = []) {
+        self.skipped = skipped
         self.reader = reader
         self.tenants = reader.footer.tenants.map { tenants.firstIndex(of: $0) ?? 0 }
     }
@@ -46,6 +49,10 @@ final class MergeCursor {
         trace = 0
         row = 0
         while nextBlock < reader.footer.blocks.count {
+            guard !skipped.contains(nextBlock) else {
+                nextBlock += 1
+                continue
+            }
             let entry = reader.footer.blocks[nextBlock]
             let loaded = try BlockBatch(
                 reader.block(nextBlock, inflater), tenant: reader.footer.tenants[entry.tenant])

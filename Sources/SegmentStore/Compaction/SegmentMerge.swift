@@ -41,7 +41,11 @@ struct SegmentMerge: ~Copyable {
     private var runStart: UInt64 = 0
     private static let longestRun = 64
 
-    init(_ readers: [SegmentReader], tombstones: Tombstones, compressionLevel: Int32, blockSpans: Int) {
+    /// - Parameter skipping: blocks of each reader to leave out.
+    init(
+        _ readers: [SegmentReader], tombstones: Tombstones, compressionLevel: Int32, blockSpans: Int,
+        skipping: Set<Int> = []
+    ) {
         let names = Set(readers.flatMap(\.footer.tenants))
         tenants = names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         self.tombstones = tombstones
@@ -49,7 +53,7 @@ struct SegmentMerge: ~Copyable {
         writer = BlockWriter(compressionLevel: compressionLevel, keyCount: 0)
         let traces = readers.reduce(0) { $0 &+ $1.summary.traceCount }
         footer = SegmentFooter(filter: TraceFilter(traceCount: Int(clamping: min(traces, 1 << 31))))
-        for reader in readers { cursors.append(MergeCursor(reader, tenants: tenants)) }
+        for reader in readers { cursors.append(MergeCursor(reader, tenants: tenants, skipping: skipping)) }
     }
 
     /// Runs to the end.
