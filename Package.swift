@@ -53,7 +53,7 @@ let package = Package(
         .target(name: "MetricsEngine", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
         .target(name: "SpanPipeline", dependencies: ["Telemetry"], swiftSettings: settings),
         .target(name: "SegmentStore", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
-        .target(name: "QueryEngine", dependencies: ["Telemetry"], swiftSettings: settings),
+        .target(name: "QueryEngine", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
         // 4 joining
         .target(
             name: "Endpoints",
