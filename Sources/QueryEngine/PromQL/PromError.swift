@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// Why a text is no expression, and where.
 package struct PromParseError: Error, Hashable, Sendable, CustomStringConvertible {
     package let message: String
@@ -30,4 +32,18 @@ package enum PromQueryError: Error, Hashable, Sendable {
     case cancelled
     /// The samples could not be read.
     case storage(String)
+}
+
+extension PromQueryError {
+    /// What a source threw.
+    package init(reading error: any Error) {
+        switch error as? ReadError {
+        case .stopped(.deadline): self = .timeout
+        case .stopped(.cancelled): self = .cancelled
+        case .stopped(.bytes(let limit)):
+            self = .execution("the query would read more than \(limit) bytes; narrow it")
+        case .storage(let reason): self = .storage(reason)
+        case nil: self = .storage("\(error)")
+        }
+    }
 }

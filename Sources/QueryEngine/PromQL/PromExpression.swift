@@ -35,6 +35,15 @@ package struct PromExpression: Sendable {
         self = try parser.parse()
     }
 
+    /// The matchers of a text that is an instant selector and nothing else.
+    package static func selector(parsing text: String) throws(PromParseError) -> [LabelMatcher] {
+        let expression = try PromExpression(parsing: text)
+        guard case .instant(let selector) = expression.nodes[expression.root].kind, selector.offset == nil,
+            selector.at == nil
+        else { throw PromParseError("a selector is wanted here", at: 0, in: Array(text.utf8)) }
+        return selector.matchers
+    }
+
     init(nodes: [Node], root: Int) {
         self.nodes = nodes
         self.root = root

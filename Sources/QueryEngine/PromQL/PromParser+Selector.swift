@@ -135,7 +135,7 @@ extension PromParser {
             case (_, "inf"), (_, "nan"): seconds = .nan
             default: throw unexpected("a timestamp in @")
             }
-            guard let milliseconds = Int64(exactly: (seconds * 1_000).rounded()) else {
+            guard let milliseconds = Int64(exactly: (seconds * 1_000).rounded()), PromTime.isSane(milliseconds) else {
                 throw error("timestamp out of bounds for @ modifier")
             }
             advance()

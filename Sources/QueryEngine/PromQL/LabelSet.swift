@@ -1,0 +1,104 @@
+/// The labels of one series, sorted by name, none empty.
+struct LabelSet: Hashable, Sendable {
+    struct Label: Hashable, Sendable {
+        var name: String
+        var value: String
+    }
+
+    private(set) var labels: [Label]
+
+    static let empty = LabelSet(labels: [])
+
+    private init(labels: [Label]) { self.labels = labels }
+
+    /// In any order; an empty value is no label.
+    init(_ pairs: [(name: String, value: String)]) {
+        labels = pairs.filter { !$0.value.isEmpty }.map { Label(name: $0.name, value: $0.value) }
+        labels.sort { $0.name < $1.name }
+    }
+
+    /// Empty when there is no such label.
+    subscript(_ name: String) -> String {
+        get { labels.first { $0.name == name }?.value ?? "" }
+        set {
+            labels.removeAll { $0.name == name }
+            guard !newValue.isEmpty else { return }
+            let place = labels.firstIndex { $0.name > name } ?? labels.count
+            labels.insert(Label(name: name, value: newValue), at: place)
+        }
+    }
+
+    func keeping(_ names: Set<String>) -> LabelSet { LabelSet(labels: labels.filter { names.contains($0.name) }) }
+    func dropping(_ names: Set<String>) -> LabelSet { LabelSet(labels: labels.filter { !names.contains($0.name) }) }
+
+    var withoutName: LabelSet { LabelSet(labels: labels.filter { $0.name != "__name__" }) }
+
+    var pairs: [(name: String, value: String)] { labels.map { ($0.name, $0.value) } }
+
+    /// As `{a="b", c="d"}` for error messages.
+    var description: String {
+        "{" + labels.map { "\($0.name)=\($0.value.debugDescription)" }.joined(separator: ", ") + "}"
+    }
+
+    static func precedes(_ left: LabelSet, _ right: LabelSet) -> Bool {
+        for (one, other) in zip(left.labels, right.labels) where one != other {
+            return one.name != other.name ? one.name < other.name : one.value < other.value
+        }
+        return left.labels.count < right.labels.count
+    }
+}
+
+/// The label sets of one evaluation by number, so that a step of a range query compares numbers and never texts.
+struct LabelTable {
+    private(set) var sets: [LabelSet] = []
+    private var numbers: [LabelSet: Int] = [:]
+    private var unnamed: [Int?] = []
+
+    mutating func number(of set: LabelSet) -> Int {
+        if let known = numbers[set] { return known }
+        sets.append(set)
+        unnamed.append(nil)
+        numbers[set] = sets.count - 1
+        return sets.count - 1
+    }
+
+    subscript(_ number: Int) -> LabelSet { sets[number] }
+
+    mutating func withoutName(_ number: Int) -> Int {
+        if let known = unnamed[number] { return known }
+        let result = self.number(of: sets[number].withoutName)
+        unnamed[number] = result
+        return result
+    }
+}
+
+/// Sorts series into groups by some of their labels; remembers the group of every series it has seen.
+struct LabelGrouping {
+    private let names: Set<String>
+    private let keeps: Bool
+    private var groupOfSeries: [Int: Int] = [:]
+    private var groupOfLabels: [Int: Int] = [:]
+    /// The number of each group's label set.
+    private(set) var labels: [Int] = []
+
+    /// - Parameter keeps: the groups are told apart by these labels; else by all others but the name.
+    init(_ names: [String], keeps: Bool) {
+        self.names = keeps ? Set(names) : Set(names + ["__name__"])
+        self.keeps = keeps
+    }
+
+    var count: Int { labels.count }
+
+    mutating func group(of series: Int, in table: inout LabelTable) -> Int {
+        if let known = groupOfSeries[series] { return known }
+        let set = table[series]
+        let number = table.number(of: keeps ? set.keeping(names) : set.dropping(names))
+        let group = groupOfLabels[number] ?? labels.count
+        if group == labels.count {
+            labels.append(number)
+            groupOfLabels[number] = group
+        }
+        groupOfSeries[series] = group
+        return group
+    }
+}
