@@ -90,11 +90,15 @@ let package = Package(
             swiftSettings: settings),
         // tests
         .target(
-            name: "TestKit", dependencies: ["SegmentStore", "Telemetry", "Bytes"], path: "Tests/TestKit",
+            name: "TestKit", dependencies: ["SegmentStore", "QueryEngine", "Telemetry", "Bytes"], path: "Tests/TestKit",
             swiftSettings: settings),
         .executableTarget(
-            name: "fuzz", dependencies: ["WireFormats", "SegmentStore", "TestKit", "Telemetry", "Bytes"],
+            name: "fuzz",
+            dependencies: ["WireFormats", "SegmentStore", "QueryEngine", "TestKit", "Telemetry", "Bytes"],
             path: "Tests/Fuzz", swiftSettings: settings),
+        .executableTarget(
+            name: "promql-check", dependencies: ["Endpoints", "QueryEngine", "TestKit", "Telemetry"],
+            path: "Tests/PromQLCheck", swiftSettings: settings),
     ]
         + tests([
             "BytesTests": [],
