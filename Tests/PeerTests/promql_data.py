@@ -115,6 +115,8 @@ RANGE_FUNCTIONS = ["rate", "increase", "irate", "delta", "idelta", "deriv", "cha
                    "min_over_time", "max_over_time", "sum_over_time", "count_over_time", "last_over_time",
                    "present_over_time", "stddev_over_time", "stdvar_over_time", "absent_over_time"]
 VALUE_FUNCTIONS = ["abs", "ceil", "floor", "exp", "ln", "log2", "log10", "sqrt", "sgn", "round", "timestamp", "absent"]
+DISTINCT = ["temperature", "limit", "-temperature", "avg_over_time(temperature[5m])", "sum by (room) (temperature)",
+            "temperature - limit", "deriv(limit[17m])"]
 AGGREGATORS = ["sum", "avg", "min", "max", "count", "group", "stddev", "stdvar"]
 GROUPINGS = ["", " by (job)", " by (code, job)", " by (room)", " without (instance, method)", " without ()", " by ()",
              " by (__name__)", " by (nothing)"]
@@ -146,8 +148,10 @@ def generated(seed):
         if kind == 3:
             return f"{rng.choice(AGGREGATORS)}{rng.choice(GROUPINGS)} ({vector(depth - 1)})"
         if kind == 4:
-            return f"{rng.choice(['topk', 'bottomk', 'quantile'])}{rng.choice(GROUPINGS)} " \
-                   f"({rng.choice(['1', '3', '0.5', '2 + 1'])}, {vector(depth - 1)})"
+            # Which of equal values topk takes depends on the order of a hash map in Prometheus, so there are none.
+            name = rng.choice(["topk", "bottomk", "quantile"])
+            operand = vector(depth - 1) if name == "quantile" else rng.choice(DISTINCT)
+            return f"{name}{rng.choice(GROUPINGS)} ({rng.choice(['1', '3', '0.5', '2 + 1'])}, {operand})"
         if kind == 5:
             return f"-({vector(depth - 1)})"
         if kind == 6:

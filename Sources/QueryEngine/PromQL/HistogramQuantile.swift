@@ -74,7 +74,7 @@ extension PromEvaluation {
     func histogramQuantile(
         _ node: Int, _ quantile: Double, _ vector: [PromSample]
     ) throws(PromQueryError) -> [PromSample] {
-        var grouping = groupings[node] ?? LabelGrouping(["le"], keeps: false)
+        var grouping = groupings[node] ?? LabelGrouping.histograms
         defer { groupings[node] = grouping }
         var order: [Int] = []
         var buckets: [Int: [HistogramQuantile.Bucket]] = [:]
@@ -84,9 +84,11 @@ extension PromEvaluation {
             if buckets[group] == nil { order.append(group) }
             buckets[group, default: []].append(.init(upperBound: bound, count: sample.value))
         }
-        return order.map { group in
+        var result: [PromSample] = []
+        for group in order {
             let value = HistogramQuantile.value(quantile, buckets[group] ?? [])
-            return PromSample(series: grouping.labels[group], value: value)
+            result.append(PromSample(series: table.withoutName(grouping.labels[group]), value: value))
         }
+        return try unique(result)
     }
 }

@@ -87,6 +87,14 @@ struct LabelGrouping {
         self.keeps = keeps
     }
 
+    /// The groups are told apart by everything but `le`, the name included.
+    static let histograms = LabelGrouping(dropping: ["le"])
+
+    private init(dropping names: Set<String>) {
+        self.names = names
+        keeps = false
+    }
+
     var count: Int { labels.count }
 
     mutating func group(of series: Int, in table: inout LabelTable) -> Int {

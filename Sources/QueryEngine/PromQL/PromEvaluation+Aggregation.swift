@@ -20,10 +20,11 @@ extension PromEvaluation {
             guard parameter >= -9.2233720368547748e18, parameter <= 9.2233720368547748e18 else {
                 throw .execution("Scalar value \(PromNumberText.text(parameter)) overflows int64")
             }
-            let members = members(of: vector, &grouping)
-            return members.flatMap { _, samples in
-                let sorted = PromSorting.sorted(samples, isAscending: aggregation.operation == .bottomk)
-                return sorted.prefix(max(0, Int(min(parameter, Double(samples.count)))))
+            return members(of: vector, &grouping).flatMap { _, samples in
+                let limit = Int(max(0, min(parameter, Double(samples.count))))
+                var heap = TopHeap(limit: limit, isBottom: aggregation.operation == .bottomk)
+                for sample in samples { heap.offer(sample) }
+                return heap.sorted
             }
         case .quantile:
             return members(of: vector, &grouping).map { group, samples in
