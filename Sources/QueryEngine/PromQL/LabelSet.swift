@@ -37,7 +37,7 @@ struct LabelSet: Hashable, Sendable {
 
     /// As `{a="b", c="d"}` for error messages.
     var description: String {
-        "{" + labels.map { "\($0.name)=\($0.value.debugDescription)" }.joined(separator: ", ") + "}"
+        "{" + labels.map { "\($0.name)=\($0.value.promQuoted)" }.joined(separator: ", ") + "}"
     }
 
     static func precedes(_ left: LabelSet, _ right: LabelSet) -> Bool {

@@ -88,12 +88,11 @@ private struct GroupTotal {
     /// The sum, the extreme, or the sum of squared distances from the mean.
     private var value: Double
     private var mean: Double
-    private var squares: Double
+    private var squares = 0.0
 
     init(first: Double) {
         value = first
         mean = first
-        squares = first.isFinite ? 0 : .nan
     }
 
     mutating func add(_ next: Double, _ operation: PromAggregator) {

@@ -84,3 +84,19 @@ struct PromQuotedText {
         return first + digits
     }
 }
+
+extension String {
+    /// In double quotes, so that ``PromQuotedText`` reads it back.
+    var promQuoted: String {
+        var result = "\""
+        for scalar in unicodeScalars {
+            switch scalar {
+            case "\"", "\\": result += "\\\(scalar)"
+            case "\n": result += "\\n"
+            case "\u{0}"..<" ": result += "\\x" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + "\""
+    }
+}

@@ -1,6 +1,6 @@
 /// The largest or smallest samples of many, with the lowest of them on top. NaN is worse than any value.
 ///
-/// Among equal values the heap decides, as in Prometheus: sift up on arrival, sift down on replacement.
+/// Among equal values the heap decides, as in Prometheus: the top is taken off, then the better one put in.
 struct TopHeap {
     private var elements: [PromSample] = []
     private let limit: Int
@@ -13,15 +13,18 @@ struct TopHeap {
     }
 
     mutating func offer(_ sample: PromSample) {
-        guard elements.count >= limit else {
-            elements.append(sample)
-            siftUp()
-            return
+        if elements.count >= limit {
+            guard let top = elements.first?.value else { return }
+            guard top.isNaN || (isBottom ? top > sample.value : top < sample.value) else { return }
+            removeTop()
         }
-        guard let top = elements.first?.value else { return }
-        let isBetter = isBottom ? top > sample.value : top < sample.value
-        guard isBetter || top.isNaN && !sample.value.isNaN else { return }
-        elements[0] = sample
+        elements.append(sample)
+        siftUp()
+    }
+
+    private mutating func removeTop() {
+        elements.swapAt(0, elements.count - 1)
+        elements.removeLast()
         siftDown()
     }
 
