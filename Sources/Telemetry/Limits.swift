@@ -91,7 +91,7 @@ package enum Limits {
     /// Points of one series that a range query may return; more: 400, `bad_data`.
     package static let queryPoints = 11_000
     /// Samples that one query may hold, read and returned together; more: 422, `execution`.
-    package static let querySamples = 20_000_000
+    package static let querySamples = 10_000_000
     /// Series that one selector may find; more: 422, `execution`.
     package static let querySeries = 200_000
 }

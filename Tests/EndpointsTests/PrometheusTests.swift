@@ -16,7 +16,8 @@ struct PrometheusTests {
     }
 
     private static let samples = MemorySamples([
-        SampledSeries(labels: [("__name__", "g"), ("x", "é\"")], timestamps: [10_000, 20_250], values: [1, .infinity])
+        SampledSeries(
+            labels: [("__name__", "g"), ("x", "é\"")], timestamps: [10_000, 20_250], values: [1, .infinity])
     ])
 
     private func ask(
@@ -33,7 +34,8 @@ struct PrometheusTests {
         return (response?.status ?? 0, String(decoding: response?.body ?? [], as: UTF8.self))
     }
 
-    private static let vector = #"{"status":"success","data":{"resultType":"vector","result":[{"metric":"#
+    private static let vector =
+        #"{"status":"success","data":{"resultType":"vector","result":[{"metric":"#
         + #"{"__name__":"g","x":"é\""},"value":[20.500,"+Inf"]}]}}"#
 
     @Test(

@@ -1,6 +1,6 @@
 internal import QueryEngine
-internal import TestKit
 internal import Telemetry
+internal import TestKit
 
 /// The PromQL parser and evaluator: no trap, errors that point into the text, and an answer or an error for everything
 /// that parses.

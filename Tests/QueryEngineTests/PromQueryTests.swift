@@ -143,8 +143,10 @@ struct PromQueryTests {
     @Test(
         "Values are printed as Prometheus prints them",
         arguments: [
-            (0, "0"), (-0.0, "-0"), (1, "1"), (-1.5, "-1.5"), (123_456_789, "123456789"), (1e20, "100000000000000000000"),
-            (1e21, "1e+21"), (1.25e22, "1.25e+22"), (1e-6, "0.000001"), (1.5e-7, "1.5e-07"), (.leastNonzeroMagnitude, "5e-324"),
+            (0, "0"), (-0.0, "-0"), (1, "1"), (-1.5, "-1.5"), (123_456_789, "123456789"),
+            (1e20, "100000000000000000000"),
+            (1e21, "1e+21"), (1.25e22, "1.25e+22"), (1e-6, "0.000001"), (1.5e-7, "1.5e-07"),
+            (.leastNonzeroMagnitude, "5e-324"),
             (0.1, "0.1"), (.infinity, "+Inf"), (-.infinity, "-Inf"), (.nan, "NaN"),
             (1.797_693_134_862_315_7e308, "1.7976931348623157e+308"), (9_007_199_254_740_992, "9007199254740992"),
         ] as [(Double, String)])
@@ -167,6 +169,8 @@ private struct EndlessSamples: SampleSource {
 
     func series(matching matchers: [LabelMatcher], from: Int64, through: Int64) throws -> [SampledSeries] {
         let times = Array(repeating: Int64(0), count: count)
-        return [SampledSeries(labels: [("__name__", "a")], timestamps: times, values: Array(repeating: 0, count: count))]
+        return [
+            SampledSeries(labels: [("__name__", "a")], timestamps: times, values: Array(repeating: 0, count: count))
+        ]
     }
 }

@@ -10,6 +10,8 @@ extension PromEvaluation {
         if aggregation.operation == .countValues {
             let label = aggregation.parameter.map { string($0) } ?? ""
             guard PromLabelName.isValid(label) else { throw .execution("invalid label name \"\(label)\"") }
+            // Every value may make a label set that stays in the table.
+            try hold(vector.count)
             vector = valuesAsLabels(vector, label)
             if !aggregation.isWithout { labels.append(label) }
         }

@@ -120,7 +120,8 @@ final class PromEvaluation {
         if windows[node] == nil {
             let first = self.reference(selector, at: from) - width
             let last = self.reference(selector, at: through)
-            windows[node] = SelectorWindow(tracks: try read(selector.matchers, from: first, through: last), width: width)
+            windows[node] = SelectorWindow(
+                tracks: try read(selector.matchers, from: first, through: last), width: width)
         }
         windows[node]?.advance(to: reference)
     }

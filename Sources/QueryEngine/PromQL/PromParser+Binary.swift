@@ -10,7 +10,9 @@ extension PromParser {
             binary.returnsBool = true
             advance()
         }
-        guard let word = keyword, word == "on" || word == "ignoring", peekSecond.kind == .symbol("(") else { return false }
+        guard let word = keyword, word == "on" || word == "ignoring", peekSecond.kind == .symbol("(") else {
+            return false
+        }
         advance()
         binary.matching.isOn = word == "on"
         binary.matching.labels = try labelList()

@@ -27,7 +27,8 @@ extension PromParser {
         let least = most - signature.optional
         guard count < least || (count > most && !signature.repeatsLast) else { return }
         let wanted =
-            least == most && !signature.repeatsLast ? "\(most)" : count < least ? "at least \(least)" : "at most \(most)"
+            least == most && !signature.repeatsLast
+            ? "\(most)" : count < least ? "at least \(least)" : "at most \(most)"
         throw error("expected \(wanted) argument(s) in call to \"\(name)\", got \(count)", at: start)
     }
 

@@ -17,7 +17,8 @@ extension PromParser {
                 if matcher.name == "__name__", let first = matchers.first, first.name == "__name__",
                     text[start] != UInt8(ascii: "{")
                 {
-                    throw error("metric name must not be set twice: \"\(first.value)\" or \"\(matcher.value)\"", at: place)
+                    throw error(
+                        "metric name must not be set twice: \"\(first.value)\" or \"\(matcher.value)\"", at: place)
                 }
                 matchers.append(matcher)
                 guard matchers.count <= Limits.queryMatchers else {

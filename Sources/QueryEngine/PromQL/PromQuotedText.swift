@@ -46,7 +46,8 @@ struct PromQuotedText {
         case UInt8(ascii: "0")...UInt8(ascii: "7"):
             return try code(backslash, digits: 3, radix: 8, isScalar: false, into: &value)
         default:
-            guard let byte = Self.single[kind], kind != UInt8(ascii: "\"") && kind != UInt8(ascii: "'") || kind == text[start]
+            guard let byte = Self.single[kind],
+                kind != UInt8(ascii: "\"") && kind != UInt8(ascii: "'") || kind == text[start]
             else { throw PromParseError("unknown escape sequence", at: backslash, in: text) }
             value.append(byte)
             return backslash + 2

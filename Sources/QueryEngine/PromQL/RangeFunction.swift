@@ -8,7 +8,8 @@ enum RangeFunction {
         case .delta: extrapolated(window, isCounter: false, isPerSecond: false)
         case .irate: lastDifference(window, isRate: true)
         case .idelta: lastDifference(window, isRate: false)
-        case .deriv: window.values.count < 2 ? nil : LinearRegression(window, origin: window.timestamps.first ?? 0).slope
+        case .deriv:
+            window.values.count < 2 ? nil : LinearRegression(window, origin: window.timestamps.first ?? 0).slope
         case .changes: Double(count(window.values) { $0 != $1 && !($0.isNaN && $1.isNaN) })
         case .resets: Double(count(window.values) { $1 < $0 })
         case .countOverTime: Double(window.values.count)
@@ -24,8 +25,8 @@ enum RangeFunction {
         }
     }
 
-    /// What a counter or gauge did in the window: between its first and last sample, carried on to both ends unless they
-    /// are more than 1.1 sample distances away; then by half a distance. A counter is not carried below zero.
+    /// What a counter or gauge did in the window: between its first and last sample, carried on to both ends unless
+    /// they are 1.1 sample distances away or more; then by half a distance. A counter is not carried below zero.
     private static func extrapolated(_ window: RangeWindow, isCounter: Bool, isPerSecond: Bool) -> Double? {
         guard window.values.count >= 2, let first = window.values.first, let last = window.values.last,
             let start = window.timestamps.first, let end = window.timestamps.last

@@ -30,12 +30,14 @@ enum ValueFunction {
 
     /// NaN when either is.
     private static func largest(_ one: Double, _ other: Double) -> Double {
-        one.isNaN || other.isNaN ? (one.isInfinite && one > 0 || other.isInfinite && other > 0 ? .infinity : .nan)
+        one.isNaN || other.isNaN
+            ? (one.isInfinite && one > 0 || other.isInfinite && other > 0 ? .infinity : .nan)
             : Swift.max(one, other)
     }
 
     private static func smallest(_ one: Double, _ other: Double) -> Double {
-        one.isNaN || other.isNaN ? (one.isInfinite && one < 0 || other.isInfinite && other < 0 ? -.infinity : .nan)
+        one.isNaN || other.isNaN
+            ? (one.isInfinite && one < 0 || other.isInfinite && other < 0 ? -.infinity : .nan)
             : Swift.min(one, other)
     }
 }
