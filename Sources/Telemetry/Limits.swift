@@ -79,4 +79,19 @@ package enum Limits {
     package static let remoteNameTraces = 1_000
     /// Ids of one request for many traces; more: 400.
     package static let tracesPerRequest = 1_000
+
+    // PromQL
+    /// Bytes of an expression; more: 400, `bad_data`.
+    package static let queryTextBytes = 64 << 10
+    /// Levels of an expression, operators in a row included; more: 400, `bad_data`, with the place.
+    package static let queryNesting = 200
+    /// Matchers of one selector, labels of one grouping, and arguments of one call; more: 400, `bad_data`.
+    package static let queryMatchers = 128
+    package static let queryArguments = 64
+    /// Points of one series that a range query may return; more: 400, `bad_data`.
+    package static let queryPoints = 11_000
+    /// Samples that one query may hold, read and returned together; more: 422, `execution`.
+    package static let querySamples = 10_000_000
+    /// Series that one selector may find; more: 422, `execution`.
+    package static let querySeries = 200_000
 }
