@@ -7,6 +7,7 @@ internal import Telemetry
 struct DaemonMetrics {
     var store: LedgerTerms?
     var metricsLog: MetricsLogCounts?
+    var recorder: RecorderCounts?
     var server: HTTPServer
     var udp: [(name: String, listener: any DatagramListener)]
     var streams: [(name: String, listener: LineListener)]
@@ -16,6 +17,7 @@ struct DaemonMetrics {
         var families = build + connections + datagrams + lineStreams
         if let store { families += Self.terms(store) }
         if let metricsLog { families += Self.metricsLog(metricsLog) }
+        if let recorder { families += Self.recorder(recorder) }
         return families
     }
 

@@ -151,11 +151,17 @@ struct MetricsStore: ~Copyable {
     mutating func advance(nowSecond: Int64) {
         self.nowSecond = nowSecond
         live.expire(nowSecond: nowSecond)
+        var changes: [ScalarChange] = []
         for (series, window) in distinct {
             window.seconds.removeAll { $0.second <= nowSecond - Self.distinctSeconds }
             if window.seconds.count > 1 { compact(window) }
-            values[Int(series)] = count(window)
+            let value = count(window)
+            if values[Int(series)] != value {
+                changes.append(ScalarChange(value: value, series: series, isLevel: true))
+            }
+            values[Int(series)] = value
         }
+        recordDistinct(changes)
     }
 
     /// Joins parts of one second, as several shards or a late hand-over leave them.

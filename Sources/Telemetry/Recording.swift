@@ -65,8 +65,8 @@ package protocol RecorderSource: Sendable {
     /// Recording begins. To be called before the metrics log is read.
     /// - Parameters:
     ///   - number: of the next block.
-    ///   - sealed: for each log, the windows that segments hold already.
-    func beginRecording(number: UInt64, sealed: [UInt64: UInt64])
+    ///   - sealed: the blocks that segments hold already, by number.
+    func beginRecording(number: UInt64, sealed: [RecorderBlockFacts])
     /// The windows to come are those of the log with this salt, from its checkpoint on.
     /// - Parameter isRestoring: they come out of the log, not into it.
     func beginLog(_ salt: UInt64, isRestoring: Bool)

@@ -77,7 +77,8 @@ package final class MetricsService: Sendable {
     package var handlers: MetricsHandlers {
         MetricsHandlers(
             statsD: { [self] in postStatsD($0) }, scrape: { [self] in scrape($0) },
-            series: { [self] in listSeries($0) }, seriesRange: { [self] in seriesRange($0, $1) }, rejects: { [self] in listRejects($0) },
+            series: { [self] in listSeries($0) }, seriesRange: { [self] in seriesRange($0, $1) },
+            rejects: { [self] in listRejects($0) },
             explain: { [self] in explain($0) }, points: { [self] in receive(points: $0) })
     }
 }

@@ -49,7 +49,7 @@ extension MetricsService {
         json.endArray()
         json.key("covered")
         json.beginArray()
-        for block in Self.joined(answer.covered, parameters) {
+        for block in Self.joined(answer.blocks, parameters) {
             json.beginArray()
             json.number(block.first)
             json.number(block.through)
@@ -63,7 +63,7 @@ extension MetricsService {
 
     /// The covered seconds within the query, blocks that follow each other as one.
     private static func joined(
-        _ blocks: [(first: Int64, through: Int64)], _ parameters: SeriesRangeParameters
+        _ blocks: [RecordedBlock], _ parameters: SeriesRangeParameters
     ) -> [(first: Int64, through: Int64)] {
         var joined: [(first: Int64, through: Int64)] = []
         for block in blocks.sorted(by: { $0.first < $1.first }) {

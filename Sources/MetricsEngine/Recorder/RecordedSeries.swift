@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// A counter's or gauge's second.
 package struct RecordedScalar: Hashable, Sendable {
     /// Unix second.
@@ -32,9 +34,9 @@ package struct RecordedHistogram: Hashable, Sendable {
 
 /// What one block holds of a series.
 package struct RecordedPiece: Sendable {
-    /// The block's seconds, both included.
+    /// The block's number and its first second.
+    package var block: UInt64
     package var first: Int64
-    package var through: Int64
     /// The total, or a gauge's value, before the block; nil when there was none.
     package var base: Double?
     package var scalars: [RecordedScalar] = []
@@ -42,9 +44,9 @@ package struct RecordedPiece: Sendable {
     package var baseClassic: [Double] = []
     package var histograms: [RecordedHistogram] = []
 
-    package init(first: Int64, through: Int64) {
-        self.first = first
-        self.through = through
+    init(_ facts: RecorderBlockFacts) {
+        block = facts.number
+        first = facts.first
     }
 
     var valueCount: Int { scalars.count + histograms.count }

@@ -103,7 +103,9 @@ extension RecordedSeries {
             step.sum += row.sum
             step.least = min(step.least, row.least)
             step.greatest = max(step.greatest, row.greatest)
-            if step.classic.isEmpty { step.classic = row.classic } else {
+            if step.classic.isEmpty {
+                step.classic = row.classic
+            } else {
                 for (index, weight) in row.classic.enumerated() where index < step.classic.count {
                     step.classic[index] += weight
                 }

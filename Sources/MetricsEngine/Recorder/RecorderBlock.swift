@@ -1,83 +1,111 @@
 internal import Telemetry
 
-/// A block in memory: windows as the receivers closed them, and the totals before the first of them. Immutable.
+/// A block in memory: windows as the receivers closed them, and the totals before the first of them.
 struct RecorderBlock: Sendable {
-    var facts: RecorderBlockFacts
+    struct Definition: Sendable {
+        var id: UInt32
+        var family: UInt32
+        var textOffset: Int
+        var textBytes: Int
+    }
+
+    let facts: RecorderBlockFacts
     let windows: [ClosedWindow]
     let families: [MetricFamily]
-    let series: [SeriesRegistry.Series]
     /// Totals before the block by series; later series had none.
     let values: [Double]
     /// Not 0 where a series had a value before the block.
     let starts: [Int64]
     let histograms: [UInt32: HistogramBase]
+    let removed: [UInt32: Int]
+    private(set) var definitions: [Definition] = []
+    private var texts: [UInt8] = []
 
     init(
-        facts: RecorderBlockFacts, windows: [ClosedWindow], families: [MetricFamily],
-        series: [SeriesRegistry.Series], values: [Double], starts: [Int64], histograms: [UInt32: HistogramBase]
+        facts: RecorderBlockFacts, windows: [ClosedWindow], families: [MetricFamily], values: [Double],
+        starts: [Int64], histograms: [UInt32: HistogramBase], removed: [UInt32: Int]
     ) {
         self.facts = facts
         self.windows = windows
         self.families = families
-        self.series = series
         self.values = values
         self.starts = starts
         self.histograms = histograms
+        self.removed = removed
+    }
+
+    /// Adds a series; by ascending id.
+    mutating func define(_ id: UInt32, family: UInt32, labels: UnsafeRawBufferPointer) {
+        definitions.append(
+            Definition(id: id, family: family, textOffset: texts.count, textBytes: labels.count))
+        texts.append(contentsOf: labels)
     }
 
     func hadValue(_ id: UInt32) -> Bool { Int(id) < starts.count && starts[Int(id)] != 0 }
 
-    /// The series that changed in it, and when it is full all that had a value; marked by series.
-    private func present() -> [Bool] {
-        var marks = Array(repeating: false, count: series.count)
-        for window in windows {
-            for change in window.scalars where Int(change.series) < marks.count { marks[Int(change.series)] = true }
-            for part in window.histograms.parts where Int(part.series) < marks.count {
+    /// The series that changed in it, marked by series.
+    func changed(of count: Int) -> [Bool] {
+        var marks = Array(repeating: false, count: count)
+        for (index, window) in windows.enumerated() {
+            for change in window.scalars where Int(change.series) < count && counts(change.series, in: index) {
+                marks[Int(change.series)] = true
+            }
+            for part in window.histograms.parts where Int(part.series) < count && counts(part.series, in: index) {
                 marks[Int(part.series)] = true
             }
         }
-        guard facts.isFull else { return marks }
-        for id in 0..<min(starts.count, marks.count) where starts[id] != 0 { marks[id] = true }
         return marks
     }
 
-    /// The series to write, by family name and then by labels.
-    func ordered() -> [UInt32] {
-        let marks = present()
-        var members = Array(repeating: [UInt32](), count: families.count)
-        for id in marks.indices where marks[id] { members[Int(series[id].family)].append(UInt32(id)) }
+    /// Whether what window `index` says of `series` is about the series that has the number now.
+    @inline(__always)
+    func counts(_ series: UInt32, in index: Int) -> Bool {
+        removed.isEmpty || index >= removed[series] ?? 0
+    }
+
+    private func text(_ definition: Definition) -> ArraySlice<UInt8> {
+        texts[definition.textOffset..<definition.textOffset + definition.textBytes]
+    }
+
+    /// The series by family name and then by labels.
+    private func ordered() -> [Definition] {
         let names = families.map { Array($0.name.utf8) }
-        let order = families.indices.filter { !members[$0].isEmpty }.sorted {
-            names[$0].lexicographicallyPrecedes(names[$1])
-        }
-        var ids: [UInt32] = []
-        for family in order {
-            ids += members[family].sorted {
-                series[Int($0)].labels.lexicographicallyPrecedes(series[Int($1)].labels)
+        let order = families.indices.sorted { names[$0].lexicographicallyPrecedes(names[$1]) }
+        var rank = Array(repeating: 0, count: families.count)
+        for (position, family) in order.enumerated() { rank[family] = position }
+        return texts.withUnsafeBytes { bytes in
+            definitions.sorted { left, right in
+                if left.family != right.family { return rank[Int(left.family)] < rank[Int(right.family)] }
+                return Self.precedes(bytes, left, right)
             }
         }
-        return ids
     }
 
-    /// The series that `selector` means.
-    func selected(_ selector: RecordSelector) -> [UInt32] {
-        let wanted = families.map { selector.includes(family: $0.name, kind: $0.kind) }
-        guard wanted.contains(true) else { return [] }
-        let marks = present()
-        return marks.indices.filter { id in
-            marks[id] && wanted[Int(series[id].family)] && selector.includes(labels: series[id].labels)
-        }.map { UInt32($0) }
+    private static func precedes(_ bytes: UnsafeRawBufferPointer, _ left: Definition, _ right: Definition) -> Bool {
+        let leftText = bytes[left.textOffset..<left.textOffset + left.textBytes]
+        let rightText = bytes[right.textOffset..<right.textOffset + right.textBytes]
+        return leftText.lexicographicallyPrecedes(rightText)
     }
 
-    /// What the block holds of the series `ids`, in their order.
-    func forEachSeries(_ ids: [UInt32], _ body: (RecordedSeries) -> Bool) {
-        let rows = BlockRows(self, ids)
-        for (slot, id) in ids.enumerated() {
-            let entry = series[Int(id)]
-            let family = families[Int(entry.family)]
-            let piece = family.kind == .histogram ? rows.histogram(slot, id) : rows.scalar(slot, id, family.kind)
+    /// What the block holds of its series, in order, until `body` says false.
+    func forEachSeries(matching selector: RecordSelector? = nil, _ body: (RecordedSeries) -> Bool) {
+        var chosen = ordered()
+        if let selector {
+            let wanted = families.map { selector.includes(family: $0.name, kind: $0.kind) }
+            chosen.removeAll { definition in
+                !wanted[Int(definition.family)]
+                    || !text(definition).withUnsafeBytes { selector.includes(labels: $0) }
+            }
+        }
+        guard !chosen.isEmpty else { return }
+        let rows = BlockRows(self, chosen)
+        for (slot, definition) in chosen.enumerated() {
+            let family = families[Int(definition.family)]
+            let piece =
+                family.kind == .histogram
+                ? rows.histogram(slot, definition.id, family) : rows.scalar(slot, definition.id, family.kind)
             let recorded = RecordedSeries(
-                family: family.name, kind: family.kind, labelText: Array(entry.labels), bounds: family.bounds,
+                family: family.name, kind: family.kind, labelText: Array(text(definition)), bounds: family.bounds,
                 pieces: [piece])
             guard body(recorded) else { return }
         }
@@ -107,23 +135,23 @@ struct BlockRows {
     private var placeEnds: [Int]
     private var places: [Place]
 
-    init(_ block: RecorderBlock, _ ids: [UInt32]) {
+    init(_ block: RecorderBlock, _ series: [RecorderBlock.Definition]) {
         self.block = block
-        var slots = Array(repeating: Int32(-1), count: block.series.count)
-        for (slot, id) in ids.enumerated() { slots[Int(id)] = Int32(slot) }
-        var changeCounts = Array(repeating: 0, count: ids.count + 1)
+        var slots = Array(repeating: Int32(-1), count: Int(series.map(\.id).max() ?? 0) + 1)
+        for (slot, definition) in series.enumerated() { slots[Int(definition.id)] = Int32(slot) }
+        var changeCounts = Array(repeating: 0, count: series.count + 1)
         var placeCounts = changeCounts
-        for window in block.windows {
+        for (index, window) in block.windows.enumerated() {
             for change in window.scalars {
                 let slot = Self.slot(change.series, slots)
-                if slot >= 0 { changeCounts[slot + 1] += 1 }
+                if slot >= 0, block.counts(change.series, in: index) { changeCounts[slot + 1] += 1 }
             }
             for part in window.histograms.parts {
                 let slot = Self.slot(part.series, slots)
-                if slot >= 0 { placeCounts[slot + 1] += 1 }
+                if slot >= 0, block.counts(part.series, in: index) { placeCounts[slot + 1] += 1 }
             }
         }
-        for slot in ids.indices {
+        for slot in series.indices {
             changeCounts[slot + 1] += changeCounts[slot]
             placeCounts[slot + 1] += placeCounts[slot]
         }
@@ -148,16 +176,23 @@ struct BlockRows {
             let window = windows[index]
             for change in window.scalars {
                 let slot = Self.slot(change.series, slots)
-                guard slot >= 0 else { continue }
+                guard slot >= 0, block.counts(change.series, in: index) else { continue }
                 changes[nextChange[slot]] = Change(
                     second: window.second, value: change.value, least: .infinity, greatest: -.infinity,
                     isLevel: change.isLevel)
                 nextChange[slot] += 1
             }
+            for spread in window.spreads {
+                let slot = Self.slot(spread.series, slots)
+                guard slot >= 0, block.counts(spread.series, in: index) else { continue }
+                // The change that goes with it is the one just filled in.
+                changes[nextChange[slot] - 1].least = spread.least
+                changes[nextChange[slot] - 1].greatest = spread.greatest
+            }
             var offset = 0
             for (number, part) in window.histograms.parts.enumerated() {
                 let slot = Self.slot(part.series, slots)
-                if slot >= 0 {
+                if slot >= 0, block.counts(part.series, in: index) {
                     places[nextPlace[slot]] = Place(
                         window: Int32(index), part: Int32(number), classicOffset: Int32(offset))
                     nextPlace[slot] += 1
@@ -167,7 +202,7 @@ struct BlockRows {
         }
     }
 
-    private var empty: RecordedPiece { RecordedPiece(first: block.facts.first, through: block.facts.through) }
+    private var empty: RecordedPiece { RecordedPiece(block.facts) }
 
     /// A counter's additions or a gauge's values, one row a second.
     func scalar(_ slot: Int, _ id: UInt32, _ kind: MetricFamilyKind) -> RecordedPiece {
@@ -200,9 +235,8 @@ struct BlockRows {
     }
 
     /// A histogram's seconds; those of several receivers are joined.
-    func histogram(_ slot: Int, _ id: UInt32) -> RecordedPiece {
+    func histogram(_ slot: Int, _ id: UInt32, _ family: MetricFamily) -> RecordedPiece {
         var piece = empty
-        let family = block.families[Int(block.series[Int(id)].family)]
         if let base = block.histograms[id] {
             piece.baseSum = base.sum
             piece.baseClassic = base.classic

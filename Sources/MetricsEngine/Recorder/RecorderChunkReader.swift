@@ -60,7 +60,7 @@ enum RecorderChunkReader {
         _ bytes: [UInt8], _ family: Family, _ facts: RecorderBlockFacts
     ) throws(RecordFault) -> RecordedPiece {
         var reader = RecordReader(ByteReader(bytes.span.bytes))
-        var piece = RecordedPiece(first: facts.first, through: facts.through)
+        var piece = RecordedPiece(facts)
         if family.kind == .histogram {
             try readHistogram(&reader, family, into: &piece)
         } else {

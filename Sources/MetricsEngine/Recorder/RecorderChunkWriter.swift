@@ -174,7 +174,7 @@ extension RecorderBlock: RecordableBlock {
     func forEachChunk(_ body: (RecorderChunk) -> Bool) {
         var writer = RecorderChunkWriter(first: facts.first)
         var goesOn = true
-        forEachSeries(ordered()) { series in
+        forEachSeries { series in
             writer.append(series)
             if writer.isFull, let chunk = writer.take() { goesOn = body(chunk) }
             return goesOn

@@ -1,11 +1,27 @@
 package import Telemetry
 
+/// A block that a query read: its seconds, both included.
+package struct RecordedBlock: Hashable, Sendable {
+    package var number: UInt64
+    package var first: Int64
+    package var through: Int64
+    /// All series that had a value are in it.
+    package var isFull: Bool
+
+    init(_ facts: RecorderBlockFacts) {
+        number = facts.number
+        first = facts.first
+        through = facts.through
+        isFull = facts.isFull
+    }
+}
+
 /// What a query of recorded series found.
 package struct RecordedAnswer: Sendable {
     /// By family name, then by labels.
     package var series: [RecordedSeries] = []
-    /// Seconds that blocks cover, ascending; between them nothing was recorded.
-    package var covered: [(first: Int64, through: Int64)] = []
+    /// The blocks that were read, in order; between them nothing was recorded.
+    package var blocks: [RecordedBlock] = []
     /// Chunks that could not be read; what they held is missing.
     package var damagedChunks = 0
 }
@@ -32,13 +48,13 @@ extension MetricsEngine {
         nowNanoseconds: Int64, budget: QueryBudget
     ) throws(RecordedQueryError) -> RecordedAnswer {
         // Memory first: a block that becomes a segment meanwhile is then known by its number.
-        let blocks = recordedBlocks(nowNanoseconds: nowNanoseconds)
+        let blocks = recordedBlocks(selector, nowNanoseconds: nowNanoseconds)
         let known = Set(blocks.map(\.facts.number))
         var answer = RecordedAnswer()
         var found: [SeriesKey: RecordedSeries] = [:]
         for segment in segments.segments(from: from, through: through)
         where !known.contains(segment.facts.number) {
-            if segment.facts.first <= through { answer.covered.append((segment.facts.first, segment.facts.through)) }
+            answer.blocks.append(RecordedBlock(segment.facts))
             for (index, names) in segment.families.enumerated()
             where selector.mayMatch(firstFamily: names.first, lastFamily: names.last) {
                 guard let bytes = segment.chunk(index) else {
@@ -56,8 +72,8 @@ extension MetricsEngine {
             guard found.count <= limit else { throw .tooManySeries(limit: limit) }
         }
         for block in blocks {
-            if block.facts.first <= through { answer.covered.append((block.facts.first, block.facts.through)) }
-            block.forEachSeries(block.selected(selector)) { series in
+            answer.blocks.append(RecordedBlock(block.facts))
+            block.forEachSeries(matching: selector) { series in
                 Self.add(series, to: &found)
                 return found.count <= limit
             }
@@ -82,10 +98,10 @@ extension MetricsEngine {
         return empty
     }
 
-    private func recordedBlocks(nowNanoseconds: Int64) -> [RecorderBlock] {
+    private func recordedBlocks(_ selector: RecordSelector, nowNanoseconds: Int64) -> [RecorderBlock] {
         withStore(nowNanoseconds: nowNanoseconds) { store in
             var blocks = store.recording.closed
-            if let open = store.openBlock(nowSecond: store.nowSecond) { blocks.append(open) }
+            if let open = store.openBlock(nowSecond: store.nowSecond, selector) { blocks.append(open) }
             return blocks
         }
     }

@@ -17,9 +17,13 @@ struct Recording {
         var windows: [ClosedWindow] = []
         var bytes = 0
         var lastSecond: Int64 = 0
-        let values: [Double]
-        let starts: [Int64]
+        /// By series; a series that is not in `starts`, or 0 there, had no value.
+        var values: [Double]
+        var starts: [Int64]
         var histograms: [UInt32: HistogramBase] = [:]
+        /// Series that were removed while it was open, and how many windows it had then: what those say of the number
+        /// is about the series before.
+        var removed: [UInt32: Int] = [:]
     }
 
     /// Seconds after which a block is closed, and how long after its last second: receivers hand over late.
@@ -34,16 +38,17 @@ struct Recording {
     var closed: [RecorderBlock] = []
     var nextNumber: UInt64 = 1
     private(set) var mark = RecorderMark()
-    private(set) var sealed: [UInt64: UInt64] = [:]
+    /// For each log the last block of a segment.
+    private(set) var sealed: [UInt64: RecorderBlockFacts] = [:]
     var lastFull: Int64?
     /// The second after the last one that a block of this life covers.
     var nextFirst: Int64?
     private(set) var counts = RecordingCounts()
 
-    mutating func begin(number: UInt64, sealed: [UInt64: UInt64]) {
+    mutating func begin(number: UInt64, sealed: [RecorderBlockFacts]) {
         isOn = true
         nextNumber = number
-        self.sealed = sealed.filter { $0.key != 0 }
+        for facts in sealed where facts.mark.log != 0 { self.sealed[facts.mark.log] = facts }
     }
 
     mutating func beginLog(_ salt: UInt64, isRestoring: Bool) {
@@ -52,11 +57,22 @@ struct Recording {
         self.isRestoring = isRestoring
     }
 
+    /// Bytes at which the open block is closed early. It grows with the series, so that not every second of very many
+    /// becomes a block with all their names.
+    var blockBytes: Int { max(Limits.recorderBlockBytes, (open?.values.count ?? 0) * Limits.recorderSeriesBytes) }
+
+    /// Where a block begins whose first window is of `second`.
+    func first(of second: Int64, now: Int64) -> Int64 {
+        if let nextFirst { return nextFirst }
+        guard isRestoring else { return max(second, now) }
+        return sealed[mark.log].map { $0.through + 1 } ?? second
+    }
+
     /// Whether the next window must be kept; counts it.
     mutating func takesNextWindow() -> Bool {
         mark.windows += 1
-        guard mark.windows > sealed[mark.log] ?? 0 else { return false }
-        guard (open?.bytes ?? 0) < 2 * Limits.recorderBlockBytes else {
+        guard mark.windows > sealed[mark.log]?.mark.windows ?? 0 else { return false }
+        guard (open?.bytes ?? 0) < 2 * blockBytes else {
             counts.lostWindows += 1
             return false
         }
@@ -94,7 +110,7 @@ extension MetricsStore {
     mutating func record(_ window: ClosedWindow) {
         guard recording.isOn, recording.takesNextWindow() else { return }
         if recording.open == nil {
-            let first = recording.nextFirst ?? (recording.isRestoring ? window.second : max(window.second, nowSecond))
+            let first = recording.first(of: window.second, now: nowSecond)
             recording.open = Recording.OpenBlock(first: first, values: values, starts: starts)
         }
         for part in window.histograms.parts where recording.open?.histograms[part.series] == nil {
@@ -102,6 +118,14 @@ extension MetricsStore {
             recording.open?.histograms[part.series] = totals
         }
         recording.keep(window)
+    }
+
+    /// Keeps what became of sets. Their members are in no log, so this is not among the windows of one.
+    mutating func recordDistinct(_ changes: [ScalarChange]) {
+        guard recording.open != nil, !changes.isEmpty else { return }
+        recording.keep(
+            ClosedWindow(
+                second: nowSecond - 1, scalars: changes, histograms: HistogramSecond(), classicCounts: [], sets: []))
     }
 
     private func base(of series: UInt32) -> HistogramBase {
@@ -113,7 +137,7 @@ extension MetricsStore {
     mutating func closeBlock(nowSecond: Int64, isForced: Bool) {
         guard let open = recording.open else { return }
         let age = nowSecond - open.first
-        let isDue = age >= Recording.blockSeconds + Recording.lagSeconds || open.bytes >= Limits.recorderBlockBytes
+        let isDue = age >= Recording.blockSeconds + Recording.lagSeconds || open.bytes >= recording.blockBytes
         guard isForced || isDue else { return }
         if open.windows.isEmpty, isForced || age < Recording.fullSeconds { return }
         let through =
@@ -126,10 +150,10 @@ extension MetricsStore {
             ? nil : Recording.OpenBlock(first: through + 1, values: values, starts: starts)
     }
 
-    /// The open block as a reader sees it.
-    func openBlock(nowSecond: Int64) -> RecorderBlock? {
+    /// The open block as a reader sees it, with the series that `selector` means.
+    func openBlock(nowSecond: Int64, _ selector: RecordSelector) -> RecorderBlock? {
         guard let open = recording.open else { return nil }
-        return frozen(open, through: max(open.first, open.lastSecond, nowSecond - 1), isFull: true)
+        return frozen(open, through: max(open.first, open.lastSecond, nowSecond - 1), isFull: true, selector)
     }
 
     private mutating func frozen(_ open: Recording.OpenBlock, through: Int64) -> RecorderBlock {
@@ -138,7 +162,10 @@ extension MetricsStore {
         return frozen(open, through: through, isFull: isFull)
     }
 
-    private func frozen(_ open: Recording.OpenBlock, through: Int64, isFull: Bool) -> RecorderBlock {
+    /// Copies the texts of labels, whose memory is given to others when a series is removed.
+    private func frozen(
+        _ open: Recording.OpenBlock, through: Int64, isFull: Bool, _ selector: RecordSelector? = nil
+    ) -> RecorderBlock {
         var bases = open.histograms
         if isFull {
             for (series, histogram) in allHistograms where bases[series] == nil {
@@ -147,14 +174,33 @@ extension MetricsStore {
         }
         let facts = RecorderBlockFacts(
             number: recording.nextNumber, first: open.first, through: through, isFull: isFull, mark: recording.mark)
-        return RecorderBlock(
-            facts: facts, windows: open.windows, families: families, series: series, values: open.values,
-            starts: open.starts, histograms: bases)
+        var block = RecorderBlock(
+            facts: facts, windows: open.windows, families: families, values: open.values, starts: open.starts,
+            histograms: bases, removed: open.removed)
+        let wanted = families.map { selector?.includes(family: $0.name, kind: $0.kind) ?? true }
+        let changed = block.changed(of: series.count)
+        for (index, entry) in series.enumerated() where Int(entry.family) < families.count {
+            guard changed[index] || isFull && isPresent(UInt32(index)), wanted[Int(entry.family)],
+                selector?.includes(labels: entry.labels) ?? true
+            else { continue }
+            block.define(UInt32(index), family: entry.family, labels: entry.labels)
+        }
+        return block
+    }
+
+    /// Series go, and their numbers may be given to others. To be called before the next window is merged.
+    mutating func forgetRecorded(_ ids: [UInt32]) {
+        guard let windows = recording.open?.windows.count else { return }
+        for id in ids {
+            if Int(id) < recording.open?.starts.count ?? 0 { recording.open?.starts[Int(id)] = 0 }
+            recording.open?.histograms[id] = nil
+            recording.open?.removed[id] = windows
+        }
     }
 }
 
 extension MetricsEngine: RecorderSource {
-    package func beginRecording(number: UInt64, sealed: [UInt64: UInt64]) {
+    package func beginRecording(number: UInt64, sealed: [RecorderBlockFacts]) {
         store.withLock { $0.recording.begin(number: number, sealed: sealed) }
     }
 

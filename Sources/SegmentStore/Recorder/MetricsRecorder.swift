@@ -101,11 +101,7 @@ package final class MetricsRecorder: Sendable, RecordedSegments {
                 try disk.syncDirectory(StorePath.recorderDirectory)
             }
         }
-        var sealed: [UInt64: UInt64] = [:]
-        for segment in segments {
-            sealed[segment.facts.mark.log] = max(sealed[segment.facts.mark.log] ?? 0, segment.facts.mark.windows)
-        }
-        source.beginRecording(number: (numbers.max() ?? 0) &+ 1, sealed: sealed)
+        source.beginRecording(number: (numbers.max() ?? 0) &+ 1, sealed: segments.map(\.facts))
         return MetricsRecorder(disk, source, retention, configuration, segments, damage, problems)
     }
 
@@ -235,7 +231,7 @@ package final class MetricsRecorder: Sendable, RecordedSegments {
         }
         do throws(DiskError) {
             for segment in expired {
-                do throws(DiskError) { try disk.remove(segment.path) } catch where error.isMissing {}
+                do throws(DiskError) { try disk.remove(segment.path) } catch  where error.isMissing {}
             }
             guard state.withLock({ $0.hasUnsyncedRemovals }) else { return }
             try disk.syncDirectory(StorePath.recorderDirectory)
