@@ -1,5 +1,7 @@
 internal import Endpoints
+internal import Logging
 internal import SegmentStore
+internal import Synchronization
 internal import Telemetry
 
 extension CrestDaemon {
