@@ -108,7 +108,7 @@ let package = Package(
             "SpanPipelineTests": ["SpanPipeline"],
             "SegmentStoreTests": ["SegmentStore", "HostIO"],
             "QueryEngineTests": ["QueryEngine"],
-            "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine"],
+            "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine", "SegmentStore"],
             "ListenersTests": ["Listeners", "Endpoints", "CLinux"],
             "DaemonTests": ["Daemon", "Endpoints", "WireFormats", logging],
             "CrestClientTests": ["CrestClient", metrics, tracing],

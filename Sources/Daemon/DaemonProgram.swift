@@ -142,6 +142,8 @@ private final class Reload: Sendable {
             current.logLevel = next.logLevel
             current.retentionAge = next.retentionAge
             current.retentionSpace = next.retentionSpace
+            if current.recorderAge != 0, next.recorderAge != 0 { current.recorderAge = next.recorderAge }
+            current.recorderBytes = next.recorderBytes
             return current != next
         }
         apply(next)

@@ -8,6 +8,7 @@ struct DaemonMetrics {
     var store: LedgerTerms?
     var scrub: ScrubCounts?
     var metricsLog: MetricsLogCounts?
+    var recorder: RecorderCounts?
     var server: HTTPServer
     var udp: [(name: String, listener: any DatagramListener)]
     var streams: [(name: String, listener: LineListener)]
@@ -18,6 +19,7 @@ struct DaemonMetrics {
         if let store { families += Self.terms(store) }
         if let scrub { families += Self.scrub(scrub) }
         if let metricsLog { families += Self.metricsLog(metricsLog) }
+        if let recorder { families += Self.recorder(recorder) }
         return families
     }
 

@@ -69,6 +69,9 @@ enum Routes {
             Route("POST", root + "snapshots", .own, work: .pool, .now(SnapshotsEndpoint.make)),
             Route("GET", root + "durable", .own, .now(OwnQueries.durable)),
             Route("GET", root + "series", .own, work: .pool, .now { $0.context.metrics.series($0.request) }),
+            Route(
+                "GET", root + "series/range", .own, work: .pool,
+                .now { $0.context.metrics.seriesRange($0.request, $0.budget) }),
             Route("GET", root + "rejects", .own, .now { $0.context.metrics.rejects($0.request) }),
             Route("GET", root + "explain", .own, work: .pool, .now { $0.context.metrics.explain($0.request) }),
             Route("POST", root + "explain", .own, work: .pool, .now(MetricsRouting.explain)),
