@@ -37,6 +37,10 @@ package enum PromQueryError: Error, Hashable, Sendable {
 extension PromQueryError {
     /// What a source threw.
     package init(reading error: any Error) {
+        if error as? SampleSourceError == .tooManySeries {
+            self = .execution("more than \(Limits.querySeries) series match; narrow the selector")
+            return
+        }
         switch error as? ReadError {
         case .stopped(.deadline): self = .timeout
         case .stopped(.cancelled): self = .cancelled

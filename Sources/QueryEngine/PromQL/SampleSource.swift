@@ -35,6 +35,12 @@ package struct SampledSeries: Sendable {
     }
 }
 
+/// Why a source gives no series.
+package enum SampleSourceError: Error, Hashable, Sendable {
+    /// More than `Limits.querySeries` match.
+    case tooManySeries
+}
+
 /// Where the samples of a PromQL query come from.
 ///
 /// Called from any thread, many times at once.
@@ -43,7 +49,8 @@ package protocol SampleSource: Sendable {
     /// - Parameters:
     ///   - matchers: patterns are known to be good; ``MatcherSet`` applies them.
     ///   - from: unix milliseconds, inclusive; `through` as well.
-    /// - Throws: `ReadError` when the samples could not be read; anything else is told as a failure of storage.
+    /// - Throws: `ReadError` when the samples could not be read, ``SampleSourceError``; anything else is told as a
+    ///   failure of storage.
     func series(matching matchers: [LabelMatcher], from: Int64, through: Int64) throws -> [SampledSeries]
 
     /// The label sets of the series that pass all matchers and have a sample in the range.
