@@ -131,6 +131,7 @@ package final class CrestDaemon: Sendable {
         settings.commitQueueBytes = Int(clamping: configuration.memoryLimit / 8)
         settings.retention = retention(configuration)
         settings.snapshotAge = configuration.snapshotAge
+        settings.openSegments = min(settings.openSegments, max(32, HostProcess.descriptorLimit / 4))
         settings.log = { [log] level, text in
             switch level {
             case .info: log.info("\(text)")
@@ -200,7 +201,8 @@ package final class CrestDaemon: Sendable {
 
     private var metrics: DaemonMetrics {
         DaemonMetrics(
-            store: door.store?.ledgerTerms, metricsLog: metricsLog.withLock { $0 }?.counts, server: server,
+            store: door.store?.ledgerTerms, space: door.store?.space,
+            metricsLog: metricsLog.withLock { $0 }?.counts, server: server,
             udp: udp.withLock { $0 }, streams: streams.withLock { $0 }, isReady: phase.isReady)
     }
 

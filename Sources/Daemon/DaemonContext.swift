@@ -46,6 +46,7 @@ extension CrestDaemon {
             status.warnings.append("the metrics log cannot be written: \(problem)")
         }
         guard let store = door.store else { return status }
+        if let warning = store.space.warning { status.warnings.append(warning) }
         let terms = store.ledgerTerms
         status.segmentCount = terms.segmentCount
         status.segmentBytes = terms.segmentBytes

@@ -6,6 +6,7 @@ internal import Telemetry
 /// The daemon's part of the `crest_*` metrics: the store's terms of the ledger, the listeners, the build.
 struct DaemonMetrics {
     var store: LedgerTerms?
+    var space: SpaceReport?
     var metricsLog: MetricsLogCounts?
     var server: HTTPServer
     var udp: [(name: String, listener: any DatagramListener)]
@@ -15,6 +16,7 @@ struct DaemonMetrics {
     var families: [SelfMetricFamily] {
         var families = build + connections + datagrams + lineStreams
         if let store { families += Self.terms(store) }
+        if let space { families += Self.space(space) }
         if let metricsLog { families += Self.metricsLog(metricsLog) }
         return families
     }

@@ -11,6 +11,7 @@ package enum StorePath {
     package static let quarantineDirectory = "quarantine"
     package static let metricsDirectory = "metrics"
     package static let metricsTally = "metrics/TALLY"
+    package static let ballast = "BALLAST"
     package static let draftSuffix = ".tmp"
     private static let walSuffix = ".wal"
     private static let segmentSuffix = ".seg"
