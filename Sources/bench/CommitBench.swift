@@ -122,12 +122,16 @@ func runCommit(connections: Int, seconds: Double) throws {
     let durable = try loadDaemon(durability: "synced", connections: connections, seconds: seconds)
     let half = try loadDaemon(
         durability: "synced", connections: connections, seconds: seconds, halfOf: durable.perSecond)
+    let again = try temporaryFolder()
+    // Before and after: the disk is seldom ours alone.
+    let allSyncs = syncs + (try measureSyncs(in: again, seconds: min(seconds, 2)))
+    removeFolder(again)
 
     var report = Report("commit")
     report.add("connections", connections)
     report.add("fdatasync_per_second", syncRate)
-    report.add("fdatasync_p50_ms", percentile(syncs, 0.5))
-    report.add("fdatasync_p99_ms", percentile(syncs, 0.99))
+    report.add("fdatasync_p50_ms", percentile(allSyncs, 0.5))
+    report.add("fdatasync_p99_ms", percentile(allSyncs, 0.99))
     report.add("store_memory_requests_per_second", memory.perSecond)
     report.add("store_synced_requests_per_second", synced.perSecond)
     report.add("store_synced_target", min(20 * syncRate, 0.8 * memory.perSecond))
@@ -139,6 +143,6 @@ func runCommit(connections: Int, seconds: Double) throws {
     report.add("half_load_requests_per_second", half.perSecond)
     report.add("half_load_ack_p50_ms", percentile(half.milliseconds, 0.5))
     report.add("half_load_ack_p99_ms", percentile(half.milliseconds, 0.99))
-    report.add("half_load_ack_p99_target_ms", 3 * percentile(syncs, 0.99) + 5)
+    report.add("half_load_ack_p99_target_ms", 3 * percentile(allSyncs, 0.99) + 5)
     report.print()
 }
