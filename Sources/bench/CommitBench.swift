@@ -124,7 +124,8 @@ func runCommit(connections: Int, seconds: Double) throws {
         durability: "synced", connections: connections, seconds: seconds, halfOf: durable.perSecond)
     let again = try temporaryFolder()
     // Before and after: the disk is seldom ours alone.
-    let allSyncs = syncs + (try measureSyncs(in: again, seconds: min(seconds, 2)))
+    let later = try measureSyncs(in: again, seconds: min(seconds, 2))
+    let allSyncs = syncs + later
     removeFolder(again)
 
     var report = Report("commit")
