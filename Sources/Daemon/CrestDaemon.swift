@@ -137,6 +137,7 @@ package final class CrestDaemon: Sendable {
         settings.commitQueueBytes = Int(clamping: configuration.memoryLimit / 8)
         settings.retention = retention(configuration)
         settings.snapshotAge = configuration.snapshotAge
+        settings.openSegments = min(settings.openSegments, max(32, HostProcess.descriptorLimit / 4))
         settings.log = { [log] level, text in
             switch level {
             case .info: log.info("\(text)")
@@ -211,7 +212,7 @@ package final class CrestDaemon: Sendable {
 
     private var metrics: DaemonMetrics {
         DaemonMetrics(
-            store: door.store?.ledgerTerms, scrub: door.store?.scrubCounts,
+            store: door.store?.ledgerTerms, scrub: door.store?.scrubCounts, space: door.store?.space,
             metricsLog: metricsLog.withLock { $0 }?.counts, recorder: recorder.withLock { $0 }?.counts,
             server: server, udp: udp.withLock { $0 },
             streams: streams.withLock { $0 }, isReady: phase.isReady)

@@ -26,9 +26,15 @@ extension CrestDaemon {
         questions.snapshots = { [weak self] in self?.snapshots ?? [] }
         questions.status = { [weak self] in self?.status ?? DaemonStatus() }
         questions.reload = { [weak self] in self?.reloading.withLock { $0 }() ?? "stopping" }
-        return EndpointContext(
+        var context = EndpointContext(
             sink: door, source: door, ledger: ledger, durability: configuration.durability, now: SystemClock.now,
             metrics: metrics.handlers, daemon: questions)
+        if configuration.recorderAge != 0 {
+            context.samples = RecorderSampleSource(
+                engine: metrics.engine, segments: { [weak self] in self?.recorder.withLock { $0 } },
+                now: SystemClock.now)
+        }
+        return context
     }
 
     private var status: DaemonStatus {
@@ -46,6 +52,7 @@ extension CrestDaemon {
             status.warnings.append("the metrics log cannot be written: \(problem)")
         }
         guard let store = door.store else { return status }
+        if let warning = store.space.warning { status.warnings.append(warning) }
         let terms = store.ledgerTerms
         status.segmentCount = terms.segmentCount
         status.segmentBytes = terms.segmentBytes

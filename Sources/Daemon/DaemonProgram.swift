@@ -57,6 +57,7 @@ package struct DaemonProgram: Sendable {
 
     private func serve(_ resolved: ResolvedConfiguration) throws(StartFailure) -> ExitCode {
         HostSignals.block()
+        HostProcess.raiseDescriptorLimit()
         let configuration = resolved.configuration
         let threshold = LogThreshold(configuration.logLevel)
         let log = Logger(label: "crestd") { _ in

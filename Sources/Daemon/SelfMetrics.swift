@@ -7,6 +7,7 @@ internal import Telemetry
 struct DaemonMetrics {
     var store: LedgerTerms?
     var scrub: ScrubCounts?
+    var space: SpaceReport?
     var metricsLog: MetricsLogCounts?
     var recorder: RecorderCounts?
     var server: HTTPServer
@@ -18,6 +19,7 @@ struct DaemonMetrics {
         var families = build + connections + datagrams + lineStreams
         if let store { families += Self.terms(store) }
         if let scrub { families += Self.scrub(scrub) }
+        if let space { families += Self.space(space) }
         if let metricsLog { families += Self.metricsLog(metricsLog) }
         if let recorder { families += Self.recorder(recorder) }
         return families

@@ -7,6 +7,23 @@ package enum HostProcess {
     /// Cores that are online, at least 1.
     package static var coreCount: Int { max(Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), 1) }
 
+    /// Descriptors this process may have open.
+    package static var descriptorLimit: Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1_024 }
+        return Int(clamping: limit.rlim_cur)
+    }
+
+    /// Takes as many descriptors as the system lets this process have without asking.
+    package static func raiseDescriptorLimit() {
+        var limit = rlimit()
+        let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        guard getrlimit(resource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+        limit.rlim_cur = limit.rlim_max
+        // Refused: the old limit stays, and the caches go by it.
+        _ = setrlimit(resource, &limit)
+    }
+
     package static var environment: [String: String] {
         var found: [String: String] = [:]
         var entry = environ

@@ -11,11 +11,12 @@ package enum HostSignal: Sendable {
 /// Signals taken by a thread that waits for them, so that no code ever runs in a signal handler.
 package enum HostSignals {
     /// Blocks the signals for the calling thread and all it starts; call it before there are others. A write to a
-    /// closed socket becomes an error instead of a signal.
+    /// closed socket, or beyond a limit on the size of files, becomes an error instead of a signal.
     package static func block() {
         var signals = handled()
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         signal(SIGPIPE, SIG_IGN)
+        signal(SIGXFSZ, SIG_IGN)
     }
 
     /// Waits for the next signal; nil when none came in time.

@@ -54,6 +54,7 @@ extension SegmentStore {
             }
         }
         state.isWitnessed = configuration.durability == .memory
+        watchSpace(&state, afterWriting: records)
         if shared.withLock({ $0.active.byteCount >= $0.retention.headBytes(configuration.headBytes) }) {
             rotate(&state)
         }
@@ -217,21 +218,7 @@ extension SegmentStore {
         }
     }
 
-    private func watchSpace(_ state: inout CommitState) {
-        let space: DiskSpace
-        do { space = try disk.space() } catch {
-            return configuration.log(.warning, "\(error)")
-        }
-        let isReadOnly = shared.withLock { $0.readOnly != nil }
-        if !isReadOnly {
-            guard space.freeBytes < configuration.reservedBytes else { return }
-            return enterReadOnly("only \(space.freeBytes) bytes free on the disk", &state)
-        }
-        let wanted = configuration.reservedBytes + configuration.reservedBytes / 8
-        if space.freeBytes >= wanted { leaveReadOnly(&state) }
-    }
-
-    private func leaveReadOnly(_ state: inout CommitState) {
+    func leaveReadOnly(_ state: inout CommitState) {
         if configuration.durability != .memory {
             do {
                 state.writer = try startWALFile(

@@ -121,8 +121,8 @@ package struct DiskError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Not an errno: a file ended before the bytes asked for.
     package static let unexpectedEnd: Int32 = -1
 
-    /// ENOSPC or EDQUOT.
-    package var isFull: Bool { code == 28 || code == 122 }
+    /// ENOSPC, EDQUOT or EFBIG.
+    package var isFull: Bool { code == 28 || code == 122 || code == 27 }
     /// EROFS.
     package var isReadOnly: Bool { code == 30 }
     /// ENOENT.

@@ -36,6 +36,9 @@ package struct LedgerTerms: Hashable, Sendable {
 }
 
 extension SegmentStore {
+    /// Descriptors that segments hold at the moment.
+    package var openSegmentCount: Int { segmentFiles.openCount }
+
     package var ledgerTerms: LedgerTerms {
         var terms = shared.withLock { $0.terms }
         let depth = queue.depth

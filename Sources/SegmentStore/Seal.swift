@@ -27,6 +27,7 @@ extension SegmentStore {
                 return true
             } catch {
                 state.failures += 1
+                if case .disk(let error) = error, error.isFull { ballast.release() }
                 let wait = Self.retryMilliseconds << min(state.failures - 1, 6)
                 state.retryAt = monotonicMilliseconds() + min(wait, Self.longestRetryMilliseconds)
                 configuration.log(.error, "seal failed, the WAL keeps the spans: \(error)")
@@ -57,7 +58,7 @@ extension SegmentStore {
                 try disk.syncDirectory(StorePath.segmentDirectory)
             }
             // Opened again under its name: a reader's errors name the file that is there.
-            let reader = try openSegment(path)
+            let reader = try openPublished(path)
             take(sealing, ManifestSegment(identity, summary), reader, &state)
             removeUnlisted(&state)
         } catch {
@@ -94,6 +95,11 @@ extension SegmentStore {
         }
     }
 
+    /// A segment under its final name, with a descriptor only while it is read.
+    func openPublished(_ path: String) throws(SealError) -> SegmentReader {
+        do { return try SegmentReader(file: segmentFiles.file(path), name: path) } catch { throw .segment(error) }
+    }
+
     func openSegment(_ path: String) throws(SealError) -> SegmentReader {
         let file = try withDisk { () throws(DiskError) in try disk.open(path) }
         do { return try SegmentReader(file: file, name: path) } catch { throw .segment(error) }
@@ -128,7 +134,7 @@ extension SegmentStore {
         state.manifest.clockHighWater = state.clock.highWater
         state.manifest.stored = state.manifest.liveSpans &+ state.manifest.removed.total
         do {
-            try disk.replace(StorePath.manifest, with: state.manifest.encoded(), in: "")
+            try replaceInNeed(StorePath.manifest, with: state.manifest.encoded())
             state.isManifestStale = false
         } catch {
             state.isManifestStale = true
@@ -163,7 +169,7 @@ extension SegmentStore {
             let (segments, wal, retention) = shared.withLock { shared in
                 (shared.segments.map(\.entry), shared.walFiles.reduce(0) { $0 &+ $1.byteCount }, shared.retention)
             }
-            let limit = retention.bytes ?? diskShare()
+            let limit = lowered(retention.bytes ?? diskShare())
             let victims = Set(
                 retention.expired(
                     among: segments, otherBytes: wal, trusted: trusted, byteLimit: limit))
@@ -190,12 +196,17 @@ extension SegmentStore {
             state.manifest.edition = edition
             return
         }
-        shared.withLock { shared in
+        var gone = shared.withLock { shared in
+            let gone = shared.segments.filter { ids.contains($0.entry.id) }
             shared.segments.removeAll { ids.contains($0.entry.id) }
             shared.removed.expired &+= spans
+            return gone
         }
         do {
-            for victim in victims { try disk.remove(victim.path) }
+            while let victim = gone.popLast() {
+                victim.reader.keepOpen()
+                try disk.remove(victim.entry.path)
+            }
             try disk.syncDirectory(StorePath.segmentDirectory)
         } catch {
             configuration.log(.warning, "\(error); the next start removes it")

@@ -28,6 +28,8 @@ package final class SegmentStore: Sendable {
     let compaction = Mutex(CompactionState())
     let deletions = Mutex(())
     let catalog = SegmentCatalogCache()
+    let segmentFiles: SegmentFileCache
+    let ballast: Ballast
     let snapshotTurn = Mutex(SnapshotTurn())
     let scrubbing = Mutex(ScrubState())
     let commitSignal = Signal()
@@ -51,6 +53,8 @@ package final class SegmentStore: Sendable {
         self.configuration = configuration
         queue = CommitQueue(byteLimit: configuration.commitQueueBytes)
         ownerLock = opened.ownerLock
+        segmentFiles = opened.segmentFiles
+        ballast = Ballast(disk)
         storeID = opened.commit.storeID
         recovery = opened.report
         durableSequence = Atomic(opened.commit.nextSequence &- 1)
@@ -58,6 +62,7 @@ package final class SegmentStore: Sendable {
         upkeep = Mutex(opened.upkeep)
         shared = Mutex(opened.shared)
         setRetention(configuration.retention)
+        if let full = opened.shared.readOnly { queue.refuse(.readOnly(full)) }
     }
 
     /// Changes how long and how much is kept; the next `applyRetention` goes by it.
@@ -69,6 +74,7 @@ package final class SegmentStore: Sendable {
     ) throws(StoreOpenError) -> SegmentStore {
         var recovery = Recovery(disk: disk, configuration: configuration)
         let store = SegmentStore(try recovery.run(), on: disk, configuration: configuration)
+        store.prepareSpace()
         if configuration.runsThreads { store.startThreads() }
         return store
     }

@@ -16,6 +16,7 @@ struct SharedState {
     var problems: [String] = []
     var readOnly: String?
     var isClosed = false
+    var space = SpaceReport()
     /// May be set while the store runs.
     var retention = RetentionPolicy()
 }
@@ -67,6 +68,8 @@ struct CommitState {
     var lastIdleStep = 0
     var lastSync = 0
     var lastCommit = 0
+    /// Bytes logged since the free space was looked at.
+    var unwatchedBytes: UInt64 = 0
 
     var durableSequence: UInt64 { (unsynced.first?.sequence ?? nextSequence) &- 1 }
 }

@@ -13,8 +13,11 @@ package struct StoreConfiguration: Sendable {
     package var retention = RetentionPolicy()
     /// Nanoseconds after which a snapshot is removed; nil: never.
     package var snapshotAge: UInt64?
-    /// Free bytes of the file system below which no spans are taken, so that sealing and removal still have room.
-    package var reservedBytes: UInt64 = 64 << 20
+    /// Free bytes of the file system below which no spans are taken, so that sealing and removal still have room;
+    /// nil: by the size of the file system, see ``Watermarks``; 0: the disk may be filled to the last byte.
+    package var reservedBytes: UInt64?
+    /// Descriptors that segments may hold; more segments than that are opened when they are read.
+    package var openSegments = 512
     package var compressionLevel: Int32 = 1
     package var compaction = CompactionPolicy()
     package var scrub = ScrubPolicy()

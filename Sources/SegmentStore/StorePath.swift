@@ -12,6 +12,7 @@ package enum StorePath {
     package static let metricsDirectory = "metrics"
     package static let metricsTally = "metrics/TALLY"
     package static let recorderDirectory = "recorder"
+    package static let ballast = "BALLAST"
     package static let draftSuffix = ".tmp"
     private static let walSuffix = ".wal"
     private static let segmentSuffix = ".seg"

@@ -12,9 +12,13 @@ struct Bench: ParsableCommand {
               bench ingest --spans 600000       OTLP/HTTP to durable, sealed and served by id
               bench statsd --lines 4000000      DogStatsD over UDP, kernel included; memory; scrapes
               bench search --spans 10000000     traces by id and searches over a large store
+              bench commit --seconds 5          group commit: durable requests/s and ack latency beside fdatasync
+              bench recovery --segments 10000   start after a crash and after a clean stop
               bench all --spans 20000 --lines 100000    the small form that the tests run
             """,
-        subcommands: [Ingest.self, StatsD.self, Search.self, All.self, Sink.self, Drain.self])
+        subcommands: [
+            Ingest.self, StatsD.self, Search.self, Commit.self, RecoveryTime.self, All.self, Sink.self, Drain.self,
+        ])
 }
 
 /// What all measurements share.
@@ -80,6 +84,34 @@ struct Search: ParsableCommand {
     }
 }
 
+struct Commit: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Group commit: durable requests per second and acknowledgement latency, beside fdatasync alone.",
+        discussion: """
+            First the disk's own fdatasync is measured, then the store in this process (durability memory, synced, and
+            synced on a disk whose every fdatasync takes 5 ms), then crestd over HTTP (memory, synced, half load).
+            """)
+
+    @Option(help: "Connections, each with one request under way.") var connections = 64
+    @Option(help: "Seconds of each measurement.") var seconds = 4.0
+
+    func run() throws { try runCommit(connections: max(1, connections), seconds: max(0.1, seconds)) }
+}
+
+struct RecoveryTime: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "recovery",
+        abstract:
+            "Seconds until crestd is ready: after a crash with a full log, after a clean stop, with many segments.")
+
+    @Option(help: "MiB of log to recover.") var logMebibytes = 256
+    @Option(help: "Small segments of the other directory.") var segments = 10_000
+
+    func run() throws {
+        try runRecovery(logBytes: UInt64(max(1, logMebibytes)) << 20, segments: max(1, segments))
+    }
+}
+
 struct All: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Every measurement, one after another.")
 
@@ -92,6 +124,9 @@ struct All: ParsableCommand {
         try runIngest(spans: spans, lookups: lookups, connections: machine.connections, seed: 42)
         try runStatsD(statsD.sizes(seed: 42))
         try runSearch(spans: spans, recorded: min(spans, 100_000), lookups: lookups, seed: 42)
+        try runCommit(connections: 64, seconds: spans >= 600_000 ? 4 : 0.3)
+        let isLong = spans >= 600_000
+        try runRecovery(logBytes: isLong ? 256 << 20 : 4 << 20, segments: isLong ? 10_000 : 200)
     }
 }
 

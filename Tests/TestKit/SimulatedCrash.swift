@@ -23,6 +23,7 @@ extension SimulatedDisk {
             var copies: [ObjectIdentifier: Node] = [:]
             var options = Options()
             options.capacity = state.options.capacity
+            options.countsPreallocated = state.options.countsPreallocated
             let next = SimulatedDisk(options)
             next.state.withLock { fresh in
                 fresh.directories = state.directories
@@ -47,7 +48,7 @@ extension SimulatedDisk {
     }
 
     private func copied(_ node: Node, _ kind: Crash, _ random: inout SeededRandom) -> Node {
-        let (bytes, synced) = node.content.withLock { ($0.bytes, $0.syncedCount) }
+        let (bytes, synced, reserved) = node.content.withLock { ($0.bytes, $0.syncedCount, $0.preallocatedEnd) }
         let copy = Node()
         var kept = bytes
         switch kind {
@@ -61,6 +62,7 @@ extension SimulatedDisk {
         copy.content.withLock { content in
             content.bytes = kept
             content.syncedCount = kept.count
+            content.preallocatedEnd = reserved
         }
         return copy
     }
@@ -103,6 +105,23 @@ extension SimulatedDisk {
         state.withLock { state in
             state.names[path] = nil
             state.durable[path] = nil
+        }
+    }
+}
+
+extension SimulatedDisk {
+    /// A hash of all names and bytes: equal for directories that are the same. Differs from process to process.
+    package var fingerprint: Int {
+        state.withLock { state in
+            var hasher = Hasher()
+            for name in state.names.keys.sorted() {
+                hasher.combine(name)
+                state.names[name]?.content.withLock { content in
+                    hasher.combine(content.bytes.count)
+                    content.bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
+                }
+            }
+            return hasher.finalize()
         }
     }
 }

@@ -18,6 +18,10 @@ package final class SimulatedDisk: Disk {
         /// This call and every later one fail, and change nothing.
         package var crashAt: Int?
         package var capacity: UInt64 = 1 << 40
+        /// From this call on everything that needs room fails with ENOSPC.
+        package var fullFrom: Int?
+        /// Whether preallocated bytes use up the capacity before they are written.
+        package var countsPreallocated = false
 
         package init() {}
     }
@@ -26,6 +30,8 @@ package final class SimulatedDisk: Disk {
         struct Content {
             var bytes: [UInt8] = []
             var syncedCount = 0
+            /// End of what is preallocated.
+            var preallocatedEnd = 0
         }
         let content = Mutex(Content())
     }
@@ -61,6 +67,8 @@ package final class SimulatedDisk: Disk {
         }
     }
 
+    private static let growing: Set<DiskCall> = [.create, .append, .preallocate, .rename, .link, .makeDirectory]
+
     /// Counts one call and fails it if it is chosen.
     func enter(_ call: DiskCall, _ path: String) throws(DiskError) {
         let code: Int32? = state.withLock { state in
@@ -68,6 +76,7 @@ package final class SimulatedDisk: Disk {
             state.calls[call, default: 0] += 1
             if state.log.count < Self.loggedCalls { state.log.append("\(call.rawValue) \(path)") }
             if let crashAt = state.options.crashAt, state.callCount >= crashAt { return 5 }
+            if let full = state.options.fullFrom, state.callCount >= full, Self.growing.contains(call) { return 28 }
             return state.options.failures[state.callCount] ?? state.options.failing[call]
         }
         if let code { throw DiskError(call: call, path: path, code: code) }
@@ -77,7 +86,9 @@ package final class SimulatedDisk: Disk {
         state.withLock { state in
             let nodes = Dictionary(
                 state.names.values.map { (ObjectIdentifier($0), $0) }, uniquingKeysWith: { a, _ in a })
-            return nodes.values.reduce(0) { $0 + UInt64($1.content.withLock { $0.bytes.count }) }
+            return nodes.values.reduce(0) { sum, node in
+                sum + node.content.withLock { UInt64(max($0.bytes.count, $0.preallocatedEnd)) }
+            }
         }
     }
 

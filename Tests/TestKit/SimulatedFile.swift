@@ -39,7 +39,8 @@ final class SimulatedFile: DiskFile {
         let isStopped = disk.state.withLock { state in state.options.crashAt.map { state.callCount > $0 } ?? false }
         if isStopped, let failure { throw failure }
         let capacity = disk.state.withLock { $0.options.capacity }
-        let free = Int(clamping: capacity) - Int(clamping: disk.usedBytes)
+        let reserved = node.content.withLock { max(0, $0.preallocatedEnd - $0.bytes.count) }
+        let free = Int(clamping: capacity) - Int(clamping: disk.usedBytes) + reserved
         if failure == nil, total > free { failure = DiskError(call: .append, path: path, code: 28) }
         var left = failure == nil ? total : min(total / 2, max(free, 0))
         node.content.withLock { content in
@@ -58,7 +59,16 @@ final class SimulatedFile: DiskFile {
         node.content.withLock { $0.syncedCount = $0.bytes.count }
     }
 
-    func preallocate(_ bytes: UInt64) throws(DiskError) { try disk.enter(.preallocate, path) }
+    func preallocate(_ bytes: UInt64) throws(DiskError) {
+        try disk.enter(.preallocate, path)
+        let options = disk.state.withLock { $0.options }
+        guard options.countsPreallocated else { return }
+        let used = disk.usedBytes
+        guard options.capacity >= used, options.capacity - used >= bytes else {
+            throw DiskError(call: .preallocate, path: path, code: 28)
+        }
+        node.content.withLock { $0.preallocatedEnd = $0.bytes.count + Int(clamping: bytes) }
+    }
 
     func size() throws(DiskError) -> UInt64 {
         try disk.enter(.size, path)

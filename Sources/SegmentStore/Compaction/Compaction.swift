@@ -86,7 +86,8 @@ extension SegmentStore {
         var chosen = policy.nextRun(candidates, bytes: bytes, arrivals: retention.age.map { $0 / 8 } ?? .max)
         if chosen.isEmpty {
             let now = configuration.wallClock()
-            let due = state.deletions.filter { now >= $0.value && now - $0.value >= policy.deletionDelay }
+            let delay = isDiskLow ? 0 : policy.deletionDelay
+            let due = state.deletions.filter { now >= $0.value && now - $0.value >= delay }
             if let oldest = due.min(by: { ($0.value, $0.key) < ($1.value, $1.key) }) { chosen = [oldest.key] }
         }
         let inputs = segments.filter { chosen.contains($0.entry.id) }
@@ -95,8 +96,12 @@ extension SegmentStore {
 
     private func hasRoom(for inputs: [StoredSegment]) -> Bool {
         guard !inputs.isEmpty else { return false }
-        let wanted = inputs.reduce(configuration.reservedBytes) { $0 &+ $1.entry.byteCount }
-        do { return try disk.space().freeBytes >= wanted } catch { return false }
+        do {
+            let space = try disk.space()
+            // A rewrite alone removes more than it writes: what is reserved is there for it.
+            let reserve = inputs.count == 1 ? 0 : configuration.watermarks(of: space).hard
+            return space.freeBytes >= inputs.reduce(reserve) { $0 &+ $1.entry.byteCount }
+        } catch { return false }
     }
 
     // MARK: Doing it
@@ -193,7 +198,7 @@ extension SegmentStore {
         do {
             try disk.rename(merged.draft, to: merged.path)
             try disk.syncDirectory(StorePath.segmentDirectory)
-            reader = try SegmentReader(file: try disk.open(merged.path), name: merged.path)
+            reader = try SegmentReader(file: segmentFiles.file(merged.path), name: merged.path)
         } catch {
             // No manifest lists it, so the next start removes it if this does not.
             try? disk.remove(merged.path)
@@ -220,6 +225,7 @@ extension SegmentStore {
             shared.removed.deleted &+= result.deleted
             shared.removed.merged &+= result.repeated
         }
+        for input in merged.inputs { input.reader.keepOpen() }
         state.unlinks += merged.inputs.map(\.entry.path)
         if isEmpty { state.unlinks.append(merged.path) }
         removeUnlisted(&state)

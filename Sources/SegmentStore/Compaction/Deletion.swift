@@ -56,7 +56,7 @@ extension SegmentStore {
     }
 
     private func write(_ tombstones: Tombstones) throws(DiskError) {
-        try disk.replace(StorePath.tombstones, with: tombstones.encoded(storeID: storeID), in: "")
+        try replaceInNeed(StorePath.tombstones, with: tombstones.encoded(storeID: storeID))
     }
 
     /// Forgets tombstones that hide nothing any more, and says which segments the others are in: by segment id the

@@ -56,11 +56,11 @@ extension Recovery {
     }
 
     private func open(_ path: String) throws -> Opened {
-        do {
-            let reader = try SegmentReader(file: try disk.open(path), name: path)
+        do throws(SegmentError) {
+            let reader = try SegmentReader(file: segmentFiles.file(path), name: path, inflater: inflater)
             guard reader.identity.storeID == manifest.storeID else { return .damaged("\(path) is of another store") }
             return .live(reader)
-        } catch let error as SegmentError {
+        } catch {
             switch error {
             case .unsupported: throw StoreOpenError.unknownFormat(path: path, major: 0)
             // An error of the medium may pass: the start is refused, nothing is moved.

@@ -29,7 +29,6 @@ extension Recovery {
         for (key, mark) in shared.tombstones.marks where mark.sequence > last {
             shared.tombstones.marks[key]?.sequence = last
         }
-        try disk.replace(
-            StorePath.tombstones, with: shared.tombstones.encoded(storeID: manifest.storeID), in: "")
+        try disk.replaceInNeed(StorePath.tombstones, with: shared.tombstones.encoded(storeID: manifest.storeID))
     }
 }

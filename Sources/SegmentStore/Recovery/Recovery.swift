@@ -7,6 +7,7 @@ struct OpenedStore: Sendable {
     var commit: CommitState
     var upkeep: UpkeepState
     var shared: SharedState
+    var segmentFiles: SegmentFileCache
 }
 
 /// Opens a data directory after whatever happened to it.
@@ -17,6 +18,8 @@ struct OpenedStore: Sendable {
 struct Recovery {
     let disk: any Disk
     let configuration: StoreConfiguration
+    let segmentFiles: SegmentFileCache
+    let inflater = PieceInflater()
     var report = RecoveryReport()
     var shared = SharedState()
     var manifest = Manifest(storeID: [])
@@ -28,6 +31,7 @@ struct Recovery {
     init(disk: any Disk, configuration: StoreConfiguration) {
         self.disk = disk
         self.configuration = configuration
+        segmentFiles = SegmentFileCache(disk, limit: configuration.openSegments)
     }
 
     mutating func run() throws(StoreOpenError) -> OpenedStore {
@@ -75,7 +79,7 @@ struct Recovery {
         if meta == nil {
             if !report.isNew { problem("META was damaged or missing and is written anew") }
             let new = StoreMeta(storeID: storeID, created: configuration.wallClock())
-            try disk.replace(StorePath.meta, with: new.encoded(), in: "")
+            try disk.replaceInNeed(StorePath.meta, with: new.encoded())
         }
         if let loaded, loaded.storeID == storeID {
             manifest = loaded
@@ -158,22 +162,38 @@ struct Recovery {
         upkeep.settleLosses()
         upkeep.manifest.edition &+= 1
         upkeep.manifest.stored = upkeep.manifest.liveSpans &+ upkeep.manifest.removed.total
-        try disk.replace(StorePath.manifest, with: upkeep.manifest.encoded(), in: "")
+        do { try disk.replaceInNeed(StorePath.manifest, with: upkeep.manifest.encoded()) } catch {
+            guard error.isFull else { throw error }
+            // The old one and the directory say the same.
+            upkeep.isManifestStale = true
+            configuration.log(.error, "manifest: \(error)")
+        }
         var commit = CommitState(
             writer: nil, nextSequence: expected, spansBefore: shared.stored, storeID: manifest.storeID,
             nextSegmentID: nextSegmentID)
-        if configuration.durability != .memory {
-            let header = WALFileHeader(
-                storeID: manifest.storeID, firstSequence: expected, spansBefore: shared.stored,
-                salt: configuration.random())
+        if configuration.durability != .memory { commit.writer = try newWAL() }
+        shared.problems = report.problems
+        return OpenedStore(
+            ownerLock: ownerLock, report: report, commit: commit, upkeep: upkeep, shared: shared,
+            segmentFiles: segmentFiles)
+    }
+
+    /// The file that takes the next records. Nil on a full disk, where the store can still be read.
+    private mutating func newWAL() throws(DiskError) -> WALWriter? {
+        let header = WALFileHeader(
+            storeID: manifest.storeID, firstSequence: expected, spansBefore: shared.stored,
+            salt: configuration.random())
+        do {
             let writer = try WALWriter.create(header, on: disk)
             shared.walFiles.removeAll { $0.path == writer.path }
             shared.walFiles.append(
                 WALFile(path: writer.path, firstSequence: expected, byteCount: writer.byteCount))
-            commit.writer = writer
+            return writer
+        } catch {
+            guard error.isFull else { throw error }
+            shared.readOnly = "\(error)"
+            configuration.log(.error, "read-only: \(error)")
+            return nil
         }
-        shared.problems = report.problems
-        return OpenedStore(
-            ownerLock: ownerLock, report: report, commit: commit, upkeep: upkeep, shared: shared)
     }
 }

@@ -101,7 +101,7 @@ extension SegmentStore {
         do {
             try disk.rename(draft, to: path)
             try disk.syncDirectory(StorePath.segmentDirectory)
-            reader = try SegmentReader(file: try disk.open(path), name: path)
+            reader = try SegmentReader(file: segmentFiles.file(path), name: path)
         } catch {
             // No manifest lists it, so the next start removes it if this does not.
             try? disk.remove(path)
@@ -115,6 +115,7 @@ extension SegmentStore {
         removed.deleted = result.deleted
         removed.merged = result.repeated
         removed.quarantined = segment.entry.spanCount &- entry.spanCount &- removed.deleted &- removed.merged
+        segment.reader.keepOpen()
         state.manifest.segments.removeAll { $0.id == segment.entry.id }
         if !isEmpty { state.manifest.segments.append(entry) }
         state.manifest.removed.add(removed)

@@ -68,8 +68,7 @@ struct SegmentFooter: Sendable {
 
 extension SegmentFooter {
     /// Reads a footer whose checksum held. Nothing in it is trusted beyond that.
-    init(_ bytes: [UInt8]) throws(PieceDefect) {
-        let inflater = PieceInflater()
+    init(_ bytes: [UInt8], _ inflater: PieceInflater) throws(PieceDefect) {
         var reader = ByteReader(bytes.span.bytes)
         var sections: [[UInt8]] = []
         for _ in 0..<5 { sections.append(try inflater.frame(&reader)) }

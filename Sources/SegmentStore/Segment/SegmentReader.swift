@@ -22,7 +22,14 @@ package final class SegmentReader: Sendable {
     ///   - name: what errors call the file.
     ///   - checksColumns: false for salvage only: columns are then read in spite of a wrong checksum, and what they
     ///     hold may be wrong too. ``verify()`` checks in either case.
-    package init(file: any DiskFile, name: String, checksColumns: Bool = true) throws(SegmentError) {
+    package convenience init(file: any DiskFile, name: String, checksColumns: Bool = true) throws(SegmentError) {
+        try self.init(file: file, name: name, checksColumns: checksColumns, inflater: PieceInflater())
+    }
+
+    /// For who opens many: `inflater` is used during the call only.
+    init(
+        file: any DiskFile, name: String, checksColumns: Bool = true, inflater: PieceInflater
+    ) throws(SegmentError) {
         self.file = file
         self.name = name
         self.checksColumns = checksColumns
@@ -36,7 +43,8 @@ package final class SegmentReader: Sendable {
             file, at: size - UInt64(SegmentFormat.trailerBytes), count: SegmentFormat.trailerBytes)
         let header = try SegmentHeader(headerBytes, file: name)
         let trailer = try SegmentTrailer(trailerBytes, file: name)
-        footer = try Self.footer(file, name, size: size, header: headerBytes, trailer: trailer)
+        footer = try Self.footer(
+            file, name, size: size, header: headerBytes, trailer: trailer, inflater: inflater)
         var identity = header.identity
         identity.replaces = footer.replaces
         self.identity = identity
@@ -46,7 +54,8 @@ package final class SegmentReader: Sendable {
     }
 
     private static func footer(
-        _ file: any DiskFile, _ name: String, size: UInt64, header: [UInt8], trailer: SegmentTrailer
+        _ file: any DiskFile, _ name: String, size: UInt64, header: [UInt8], trailer: SegmentTrailer,
+        inflater: PieceInflater
     ) throws(SegmentError) -> SegmentFooter {
         let end = size - UInt64(SegmentFormat.trailerBytes)
         guard trailer.headerChecksum == crc32c(header) else {
@@ -61,7 +70,7 @@ package final class SegmentReader: Sendable {
             throw .damaged(file: name, block: nil, "footer checksum")
         }
         let footer: SegmentFooter
-        do { footer = try SegmentFooter(bytes) } catch {
+        do { footer = try SegmentFooter(bytes, inflater) } catch {
             throw .damaged(file: name, block: nil, error.reason)
         }
         let blocks = footer.blocks.reduce(UInt64(SegmentFormat.headerBytes)) { $0 &+ $1.byteCount }

@@ -27,7 +27,8 @@ final class WALWriter: @unchecked Sendable {
         let path = StorePath.wal(firstSequence: header.firstSequence)
         let draft = path + StorePath.draftSuffix
         let file = try disk.createDraft(draft)
-        try file.preallocate(UInt64(Limits.groupBytes))
+        // Without room for it the file grows as it is written.
+        do { try file.preallocate(UInt64(Limits.groupBytes)) } catch { guard error.isFull else { throw error } }
         let bytes = header.encoded()
         try file.append(bytes + bytes)
         try file.syncData()
