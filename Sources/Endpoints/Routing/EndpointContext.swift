@@ -11,6 +11,7 @@ package struct EndpointContext: Sendable {
     package var now: @Sendable () -> UInt64
     package var metrics: MetricsHandlers
     package var daemon: DaemonQuestions
+    package let jaegerClients = JaegerClients()
 
     package init(
         sink: any SpanSink, source: any SpanSource, ledger: Ledger, durability: Durability = .synced,
