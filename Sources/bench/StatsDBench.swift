@@ -30,7 +30,8 @@ private struct MeasuredDaemon {
     init() throws {
         folder = try temporaryFolder()
         let arguments = [
-            "--http", "127.0.0.1:0", "--otlp-http", "off", "--zipkin", "off", "--statsd", "127.0.0.1:0",
+            "--http", "127.0.0.1:0", "--otlp-http", "off", "--zipkin", "off", "--jaeger-http", "off",
+            "--jaeger-udp", "off", "--statsd", "127.0.0.1:0",
             "--statsd-workers", "1", "--data-dir", folder,
         ]
         process = try onLastCore { try ServerProcess("crestd", arguments) }
