@@ -69,7 +69,7 @@ struct ThriftBinaryCursor: ThriftCursor {
         if type == .binary {
             _ = try readBytes()
         } else {
-            _ = try bytes.readBytes(Self.leastBytes(type), lengthAt: offset)
+            try bytes.skip(Self.leastBytes(type))
         }
     }
 

@@ -37,6 +37,11 @@ struct ThriftBytes {
         return bytes
     }
 
+    mutating func skip(_ count: Int) throws(WireError) {
+        guard count <= left else { throw WireError(.truncated, at: offset) }
+        offset &+= count
+    }
+
     /// Refuses a number of elements that the rest of the body cannot hold.
     /// - Parameter least: bytes that an element takes at least.
     func check(_ count: Int, least: Int, at start: Int) throws(WireError) {

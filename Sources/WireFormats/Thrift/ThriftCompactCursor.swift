@@ -95,7 +95,7 @@ struct ThriftCompactCursor: ThriftCursor {
         case .bool, .byte: _ = try bytes.readByte()
         case .int16, .int32, .int64: _ = try bytes.readVarint()
         case .binary: _ = try readBytes()
-        default: _ = try bytes.readBytes(Self.leastBytes(type), lengthAt: offset)
+        default: try bytes.skip(Self.leastBytes(type))
         }
     }
 
