@@ -45,12 +45,14 @@ package final class CrestDaemon: Sendable {
         do throws(StartFailure) {
             let metrics = makeMetrics(try configuration.statsDDialect())
             service.withLock { $0 = metrics }
-            try bindHTTP(Router(context(metrics)))
+            let router = Router(context(metrics))
+            try bindHTTP(router)
             try openStore()
             try openRecorder(metrics)
             try openMetricsLog(metrics)
             recorder.withLock { $0 }?.start()
             try bindStatsD(metrics)
+            try bindJaegerUDP(router.context)
         } catch {
             stopListeners(within: .zero)
             closeMetricsLog()
@@ -226,7 +228,9 @@ package final class CrestDaemon: Sendable {
     // MARK: Listeners
 
     private func bindHTTP(_ router: Router) throws(StartFailure) {
-        let roles: KeyValuePairs<ListenerName, ListenerRole> = [.http: .http, .otlpHTTP: .otlpHTTP, .zipkin: .zipkin]
+        let roles: KeyValuePairs<ListenerName, ListenerRole> = [
+            .http: .http, .otlpHTTP: .otlpHTTP, .zipkin: .zipkin, .jaegerHTTP: .jaegerHTTP,
+        ]
         for (name, role) in roles {
             for case .internet(let address) in configuration.addresses(name) {
                 let service = HTTPWiring(router: router, role: role, phase: phase).service

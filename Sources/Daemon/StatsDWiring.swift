@@ -53,7 +53,8 @@ extension CrestDaemon {
         configuration.statsDWorkers ?? min(max(HostProcess.coreCount / 2, 1), 4)
     }
 
-    private func warn(of buffer: ReceiveBuffer, _ address: String) {
+    /// Says in the log that the kernel granted less than was asked.
+    func warn(of buffer: ReceiveBuffer, _ address: String) {
         guard buffer.isClipped else { return }
         log.warning(
             "the kernel granted less receive buffer than asked; for all of it run: \(buffer.remedy)",

@@ -44,6 +44,22 @@ package enum LineRejection: String, CaseIterable, Sendable {
     case unsupported
 }
 
+/// Why a datagram that should bring spans was refused. The raw value is the `reason` label of
+/// `crest_span_datagrams_rejected_total`.
+package enum SpanDatagramRejection: String, CaseIterable, Sendable {
+    case malformed
+    /// Neither of the calls that bring spans.
+    case unknownMessage = "unknown_message"
+}
+
+/// Where a Jaeger client says that it dropped spans. The raw value is the `cause` label of
+/// `crest_jaeger_client_spans_dropped_total`.
+package enum JaegerClientDrop: String, CaseIterable, Sendable {
+    case fullQueue = "full_queue"
+    case tooLarge = "too_large"
+    case failedToEmit = "failed_to_emit"
+}
+
 /// A row of counters, one for each case of `Reason`.
 package struct ReasonCounters<Reason: CaseIterable & RawRepresentable<String> & Sendable & Equatable>: ~Copyable,
     Sendable
@@ -95,6 +111,18 @@ package final class Ledger: Sendable {
     package let datagramsHandled = Atomic<UInt64>(0)
     package let datagramsTruncated = Atomic<UInt64>(0)
     package let datagramsDroppedByKernel = Atomic<UInt64>(0)
+
+    /// Of the handled ones.
+    package let spanDatagramsRejected = ReasonCounters<SpanDatagramRejection>()
+
+    /// Batches of Jaeger clients that count them; those missing in the count; those that came after a later one or
+    /// again.
+    package let jaegerBatches = Atomic<UInt64>(0)
+    package let jaegerBatchesMissing = Atomic<UInt64>(0)
+    package let jaegerBatchesLate = Atomic<UInt64>(0)
+    package let jaegerClientsForgotten = Atomic<UInt64>(0)
+    /// Spans that Jaeger clients say they never sent.
+    package let jaegerClientDrops = ReasonCounters<JaegerClientDrop>()
 
     package let linesSeen = Atomic<UInt64>(0)
     package let linesApplied = Atomic<UInt64>(0)

@@ -17,8 +17,16 @@ package enum Limits {
     package static let attributeValueBytes = 256 << 10
     /// Bytes of one span's strings; a larger span is rejected, reason `span_too_large`.
     package static let spanBytes = 4 << 20
+    /// Services that one Zipkin v1 span is taken apart into; what further ones annotated goes to the first.
+    package static let servicesPerZipkinSpan = 16
     /// Bytes of a span or attribute name; longer names are cut.
     package static let nameBytes = 64 << 10
+
+    // Clients
+    /// Jaeger clients whose batches are counted; beyond: those silent longest are forgotten and begin anew.
+    package static let jaegerClients = 8_192
+    /// Bytes kept of a client's own name; the rest is cut.
+    package static let clientNameBytes = 64
 
     // Metrics
     /// Series in all and of one family; beyond: the overflow series of the family.

@@ -33,6 +33,12 @@ package struct WireError: Error, Hashable, Sendable, CustomStringConvertible {
         case zipkinKind = "expected CLIENT, SERVER, PRODUCER or CONSUMER"
         case zipkinList = "Expected a JSON_V2 encoded list"
         case zipkinVersion1 = "Expected a JSON_V2 encoded list, but received: JSON_V1"
+        case zipkinListVersion1 = "Expected a JSON_V1 encoded list"
+        case zipkinVersion2 = "Expected a JSON_V1 encoded list, but received: JSON_V2"
+        // Thrift
+        case thriftType = "no type of thrift"
+        case thriftList = "expected a list of structs"
+        case thriftMessage = "expected a thrift message emitBatch or emitZipkinBatch"
     }
 
     /// Bytes from the start of the body to the first bad one.

@@ -92,7 +92,8 @@ private func loadDaemon(
     let server = try ServerProcess(
         "crestd",
         [
-            "--http", "off", "--otlp-http", "127.0.0.1:0", "--zipkin", "off", "--statsd", "off", "--data-dir", folder,
+            "--http", "off", "--otlp-http", "127.0.0.1:0", "--zipkin", "off", "--jaeger-http", "off",
+            "--jaeger-udp", "off", "--statsd", "off", "--data-dir", folder,
             "--durability", durability,
         ])
     defer { _ = server.stop() }

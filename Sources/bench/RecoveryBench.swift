@@ -76,7 +76,8 @@ private func start(_ folder: String) throws -> (server: ServerProcess, seconds: 
     let server = try ServerProcess(
         "crestd",
         [
-            "--http", "127.0.0.1:0", "--otlp-http", "off", "--zipkin", "off", "--statsd", "off", "--data-dir", folder,
+            "--http", "127.0.0.1:0", "--otlp-http", "off", "--zipkin", "off", "--jaeger-http", "off",
+            "--jaeger-udp", "off", "--statsd", "off", "--data-dir", folder,
             "--retention-age", "forever",
         ])
     let seconds = now() - began

@@ -19,9 +19,9 @@ struct Crestd: ParsableCommand {
     @Option(help: "Everything over HTTP. (default: 127.0.0.1:8400)") var http: String?
     @Option(help: "OTLP over HTTP. (default: 127.0.0.1:4318)") var otlpHttp: String?
     @Option(help: "OTLP over gRPC; not in this version.") var otlpGrpc: String?
-    @Option(help: "Zipkin v2. (default: 127.0.0.1:9411)") var zipkin: String?
-    @Option(help: "Jaeger thrift over HTTP; not in this version.") var jaegerHttp: String?
-    @Option(help: "Jaeger thrift datagrams; not in this version.") var jaegerUdp: String?
+    @Option(help: "Zipkin v1 and v2. (default: 127.0.0.1:9411)") var zipkin: String?
+    @Option(help: "Jaeger thrift over HTTP. (default: 127.0.0.1:14268)") var jaegerHttp: String?
+    @Option(help: "Jaeger thrift datagrams. (default: 127.0.0.1:6831)") var jaegerUdp: String?
     @Option(help: "StatsD lines: HOST:PORT, unixgram:PATH, tcp:HOST:PORT; repeatable. (default: 127.0.0.1:8125)")
     var statsd: [String] = []
     @Option(help: "Threads of a StatsD UDP address. (default: 1 on two cores, else half of them, at most 4)")

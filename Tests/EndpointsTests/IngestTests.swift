@@ -117,6 +117,24 @@ private func zstd(_ bytes: [UInt8]) -> [UInt8] {
         #expect(daemon.get("/api/v2/trace/c1", .zipkin).status == 200)
     }
 
+    @Test("Zipkin protobuf, v1 JSON and thrift: stored, readable, 202 without a body")
+    func zipkinOtherForms() {
+        let daemon = TestDaemon()
+        let version1 = #"[{"traceId":"d1","id":"d2","name":"v1","annotations":[]}]"#
+        let thrift: [UInt8] = [
+            12, 0, 0, 0, 1, 10, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xd5, 10, 0, 4, 0, 0, 0, 0, 0, 0, 0, 1, 0,
+        ]
+        let protobuf: [UInt8] = [10, 20, 10, 8, 0, 0, 0, 0, 0, 0, 0, 0xd3, 26, 8, 0, 0, 0, 0, 0, 0, 0, 1]
+        let replies = [
+            daemon.post("/api/v1/spans", version1.bytes, .zipkin), daemon.post("/zipkin/api/v1/spans", [], .zipkin),
+            daemon.post("/api/v2/spans", protobuf, type: otlpProtobuf, .zipkin),
+            daemon.post("/api/v1/spans", thrift, type: "application/x-thrift", .zipkin),
+        ]
+        for reply in replies { #expect(reply.status == 202 && reply.body.isEmpty) }
+        #expect(daemon.store.records.map(\.traceID.low) == [0xd1, 0xd3, 0xd5])
+        #expect(daemon.get("/api/crest/v1/ledger").text.hasPrefix(#"{"balanced":true"#))
+    }
+
     @Test("Zipkin: one bad span costs itself, only bad ones cost the request")
     func zipkinDefects() {
         let daemon = TestDaemon()
@@ -197,13 +215,27 @@ struct BadRequest: CustomTestStringConvertible {
             name: "Zipkin gzip", target: "/api/v2/spans", body: "x".bytes, encoding: "gzip", status: 400,
             says: "Cannot gunzip spans\n", reason: .malformed),
         .init(
-            name: "Zipkin protobuf", target: "/api/v2/spans", body: [1], type: otlpProtobuf, status: 415,
-            says: "send application/json", reason: .mediaType),
+            name: "Zipkin protobuf", target: "/api/v2/spans", body: [10, 200], type: otlpProtobuf, status: 400,
+            says: "byte 2: the body ends too early", reason: .malformed),
         .init(
-            name: "Zipkin v1 path", target: "/api/v1/spans", status: 404, says: "Zipkin v1 is not taken",
-            reason: .notFound),
+            name: "Zipkin thrift on version 2", target: "/api/v2/spans", body: [12], type: "application/x-thrift",
+            status: 415, says: "not taken on /api/v2/spans", reason: .mediaType),
         .init(
-            name: "thrift", target: "/api/traces", status: 404, says: "Jaeger thrift is not taken", reason: .notFound),
+            name: "Zipkin v1 path with v2", target: "/api/v1/spans",
+            body: #"[{"traceId":"1","id":"2","kind":"CLIENT"}]"#.bytes, status: 400,
+            says: "Expected a JSON_V1 encoded list, but received: JSON_V2\n", reason: .malformed),
+        .init(
+            name: "Zipkin v1 object", target: "/api/v1/spans", body: "{}".bytes, status: 400,
+            says: "Expected a JSON_V1 encoded list\n", reason: .malformed),
+        .init(
+            name: "protobuf on version 1", target: "/api/v1/spans", body: [1], type: otlpProtobuf, status: 415,
+            says: "not taken on /api/v1/spans", reason: .mediaType),
+        .init(
+            name: "thrift without a type", target: "/api/traces", status: 415,
+            says: "415 unsupported media type, supported: [application/x-thrift", reason: .mediaType),
+        .init(
+            name: "empty thrift", target: "/api/traces", type: "application/x-thrift", status: 400,
+            says: "byte 0: the body ends too early", reason: .malformed),
         .init(
             name: "remote write", target: "/api/v1/write", status: 404, says: "remote write is not taken",
             reason: .notFound),

@@ -7,29 +7,29 @@ extension FuzzTarget {
     static let otlpProtobuf = FuzzTarget(
         name: "otlp-protobuf", seeds: { spanSeeds.map { encodeOTLPTraces($0) } },
         check: { input in
-            guard let spans = decoded(input, decodeOTLPTraces) else { return nil }
-            return defect(of: spans) ?? differs(spans, from: encodeOTLPTraces, decodeOTLPTraces)
+            guard let spans = decodedSpans(input, decodeOTLPTraces) else { return nil }
+            return spanDefect(of: spans) ?? differs(spans, from: encodeOTLPTraces, decodeOTLPTraces)
         })
 
     static let otlpJSON = FuzzTarget(
         name: "otlp-json", seeds: { spanSeeds.map { encodeOTLPTracesJSON($0) } },
         check: { input in
-            guard let spans = decoded(input, decodeOTLPTracesJSON) else { return nil }
-            return defect(of: spans)
+            guard let spans = decodedSpans(input, decodeOTLPTracesJSON) else { return nil }
+            return spanDefect(of: spans)
         })
 
     static let zipkinJSON = FuzzTarget(
         name: "zipkin-json", seeds: { spanSeeds.map { encodeZipkinJSON($0) } },
         check: { input in
-            guard let spans = decoded(input, decodeZipkinJSON) else { return nil }
-            return defect(of: spans)
+            guard let spans = decodedSpans(input, decodeZipkinJSON) else { return nil }
+            return spanDefect(of: spans)
         })
 }
 
-private typealias Decoder = (UnsafeRawBufferPointer, BatchOrigin) throws(WireError) -> DecodedSpans
+typealias SpanDecoder = @Sendable (UnsafeRawBufferPointer, BatchOrigin) throws(WireError) -> DecodedSpans
 
 /// Nil for a body that was refused; a refusal must point into the body.
-private func decoded(_ input: [UInt8], _ decode: Decoder) -> DecodedSpans? {
+func decodedSpans(_ input: [UInt8], _ decode: SpanDecoder) -> DecodedSpans? {
     input.withUnsafeBytes { bytes in
         do throws(WireError) {
             return try decode(bytes, BatchOrigin(arrival: 1))
@@ -41,7 +41,7 @@ private func decoded(_ input: [UInt8], _ decode: Decoder) -> DecodedSpans? {
     }
 }
 
-private func defect(of spans: DecodedSpans) -> String? {
+func spanDefect(of spans: DecodedSpans) -> String? {
     do throws(SpanBatchDefect) { try spans.batch.validate() } catch { return "\(error)" }
     guard spans.received == spans.batch.spans.count + spans.rejectedCount else { return "the account does not add up" }
     guard spans.message.isEmpty == spans.rejected.isEmpty else { return "rejected without a message" }
@@ -53,9 +53,9 @@ private func defect(of spans: DecodedSpans) -> String? {
 }
 
 /// Whether spans change when they are written and read again; spans that were cut may.
-private func differs(_ spans: DecodedSpans, from encode: ([SpanRecord]) -> [UInt8], _ decode: Decoder) -> String? {
+private func differs(_ spans: DecodedSpans, from encode: ([SpanRecord]) -> [UInt8], _ decode: SpanDecoder) -> String? {
     let records = spans.batch.spans.indices.map { spans.batch.record($0) }.filter { $0.marks.isEmpty }
-    guard let again = decoded(encode(records), decode) else { return "its own encoding is refused" }
+    guard let again = decodedSpans(encode(records), decode) else { return "its own encoding is refused" }
     let repeated = again.batch.spans.indices.map { again.batch.record($0) }
     // NaN is not equal to itself, so texts are compared; order may change where resources repeat.
     let before = records.map { "\($0)" }.sorted()

@@ -22,6 +22,29 @@ enum Decode {
 
     static func zipkin(_ text: String) throws(WireError) -> DecodedSpans { try zipkin(Array(text.utf8)) }
 
+    static func zipkinV1(_ body: [UInt8]) throws(WireError) -> DecodedSpans {
+        try whole(body, decodeZipkinV1JSON)
+    }
+
+    static func zipkinV1(_ text: String) throws(WireError) -> DecodedSpans { try zipkinV1(Array(text.utf8)) }
+
+    static func zipkinProtobuf(_ body: [UInt8]) throws(WireError) -> DecodedSpans {
+        try whole(body, decodeZipkinProtobuf)
+    }
+
+    static func zipkinV1Thrift(_ body: [UInt8]) throws(WireError) -> DecodedSpans {
+        try whole(body, decodeZipkinV1Thrift)
+    }
+
+    static func jaeger(
+        _ body: [UInt8], _ decode: (UnsafeRawBufferPointer, BatchOrigin) throws(WireError) -> JaegerBatch
+    ) throws(WireError) -> JaegerBatch {
+        let result = body.withUnsafeBytes { bytes in
+            Result { () throws(WireError) in try decode(bytes, origin) }
+        }
+        return try result.get()
+    }
+
     private static func whole(
         _ body: [UInt8],
         _ decode: (UnsafeRawBufferPointer, BatchOrigin) throws(WireError) -> DecodedSpans
@@ -155,4 +178,17 @@ enum RandomSpans {
     ]
 
     static func word(_ random: inout TestRandom) -> String { words[random.below(words.count)] }
+}
+
+/// Tries a body with every cut and with every single bit flipped: whatever comes of it, no broken batch.
+func cutAndFlip(_ body: [UInt8], _ decode: ([UInt8]) throws -> DecodedSpans) throws {
+    for length in 0..<body.count {
+        if let decoded = try? decode(Array(body[..<length])) { _ = encodeZipkinJSON(try decoded.records()) }
+    }
+    for bit in 0..<body.count * 8 {
+        var flipped = body
+        flipped[bit / 8] ^= 1 << UInt8(bit % 8)
+        guard let decoded = try? decode(flipped) else { continue }
+        _ = encodeZipkinJSON(try decoded.records())
+    }
 }

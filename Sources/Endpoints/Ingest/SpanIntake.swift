@@ -12,30 +12,41 @@ struct SpanIntake: Sendable {
         _ decoded: DecodedSpans, reply: @escaping @Sendable (Response) -> Void,
         success: @escaping @Sendable () -> Response
     ) {
-        let ledger = call.ledger
+        let call = call
+        call.context.take(decoded) { result in
+            switch result {
+            case .success(let receipt): reply(success().promising(receipt))
+            case .failure(let refusal): reply(call.dialect.busy(refusal, for: call.request, ledger: call.ledger))
+            }
+        }
+    }
+}
+
+extension EndpointContext {
+    /// Counts spans and hands them over.
+    /// - Parameter completion: called once, from any thread: with a receipt when the batch is as durable as promised,
+    ///   or at once when there is nothing to store; with a refusal when nothing of it was stored.
+    func take(
+        _ decoded: DecodedSpans, completion: @escaping @Sendable (Result<CommitReceipt, CommitRefusal>) -> Void
+    ) {
+        let ledger = ledger
         let spanCount = decoded.batch.spans.count
         ledger.spansReceived.add(UInt64(decoded.received), ordering: .relaxed)
         for (reason, count) in decoded.rejected { ledger.spansRejected.add(UInt64(count), reason) }
         guard spanCount > 0 else {
-            let receipt = CommitReceipt(
-                sequence: call.context.daemon.durableSequence(), durability: call.context.durability)
-            return reply(success().promising(receipt))
+            return completion(
+                .success(CommitReceipt(sequence: daemon.durableSequence(), durability: durability)))
         }
         let truncated = decoded.batch.spans.count { $0.marks.contains(.truncated) }
         ledger.spansTruncated.add(UInt64(truncated), ordering: .relaxed)
         ledger.spansInFlight.add(Int64(spanCount), ordering: .relaxed)
-        let call = call
-        call.context.sink.accept(decoded.batch) { result in
+        sink.accept(decoded.batch) { result in
             switch result {
-            case .success(let receipt):
-                ledger.spansAcknowledged.add(UInt64(spanCount), ordering: .relaxed)
-                ledger.spansInFlight.subtract(Int64(spanCount), ordering: .relaxed)
-                reply(success().promising(receipt))
-            case .failure(let refusal):
-                ledger.spansRejected.add(UInt64(spanCount), refusal.spanReason)
-                ledger.spansInFlight.subtract(Int64(spanCount), ordering: .relaxed)
-                reply(call.dialect.busy(refusal, for: call.request, ledger: ledger))
+            case .success: ledger.spansAcknowledged.add(UInt64(spanCount), ordering: .relaxed)
+            case .failure(let refusal): ledger.spansRejected.add(UInt64(spanCount), refusal.spanReason)
             }
+            ledger.spansInFlight.subtract(Int64(spanCount), ordering: .relaxed)
+            completion(result)
         }
     }
 }

@@ -1,13 +1,61 @@
 internal import Telemetry
 internal import WireFormats
 
-/// `POST /api/v2/spans`: a JSON list. 202 without a body; one bad span costs only itself.
+/// The forms in which Zipkin spans come. One bad span costs only itself; the answer is 202 without a body.
+enum ZipkinFormat: Sendable {
+    case json
+    case protobuf
+    case jsonVersion1
+    case thriftVersion1
+
+    /// `POST /api/v2/spans`: any type that is not known is read as JSON, as Zipkin does.
+    static func version2(mediaType: String) -> ZipkinFormat? {
+        switch mediaType {
+        case "application/x-protobuf": .protobuf
+        case "application/x-thrift": nil
+        default: .json
+        }
+    }
+
+    /// `POST /api/v1/spans`.
+    static func version1(mediaType: String) -> ZipkinFormat? {
+        switch mediaType {
+        case "application/x-thrift": .thriftVersion1
+        case "application/x-protobuf": nil
+        default: .jsonVersion1
+        }
+    }
+
+    func decode(_ body: [UInt8], _ origin: BatchOrigin) throws(WireError) -> DecodedSpans {
+        let result = body.withUnsafeBytes { bytes in
+            Result { () throws(WireError) in
+                switch self {
+                case .json: try decodeZipkinJSON(bytes, origin: origin)
+                case .protobuf: try decodeZipkinProtobuf(bytes, origin: origin)
+                case .jsonVersion1: try decodeZipkinV1JSON(bytes, origin: origin)
+                case .thriftVersion1: try decodeZipkinV1Thrift(bytes, origin: origin)
+                }
+            }
+        }
+        return try result.get()
+    }
+}
+
 enum ZipkinIngest {
-    static func spans(_ call: Call, reply: @escaping @Sendable (Response) -> Void) {
-        let mediaType = call.request.mediaType
-        guard mediaType != "application/x-protobuf", mediaType != "application/x-thrift" else {
+    static func version2(_ call: Call, reply: @escaping @Sendable (Response) -> Void) {
+        spans(call, .version2(mediaType: call.request.mediaType), reply)
+    }
+
+    static func version1(_ call: Call, reply: @escaping @Sendable (Response) -> Void) {
+        spans(call, .version1(mediaType: call.request.mediaType), reply)
+    }
+
+    private static func spans(
+        _ call: Call, _ format: ZipkinFormat?, _ reply: @escaping @Sendable (Response) -> Void
+    ) {
+        guard let format else {
             call.ledger.requestsRejected.add(1, .mediaType)
-            reply(.text("\(mediaType) is not taken by this server; send application/json\n", status: 415))
+            reply(.text("\(call.request.mediaType) is not taken on \(call.request.rawPath)\n", status: 415))
             return
         }
         let body: [UInt8]
@@ -17,13 +65,9 @@ enum ZipkinIngest {
         case .failure(let refused): return reply(refused.response)
         }
         guard !body.isEmpty else { return reply(Response(status: 202)) }
-        let origin = BatchOrigin(arrival: call.context.now())
-        let result = body.withUnsafeBytes { bytes in
-            Result { () throws(WireError) in try decodeZipkinJSON(bytes, origin: origin) }
-        }
-        switch result {
-        case .success(let decoded): accept(decoded, call, reply)
-        case .failure(let error):
+        do throws(WireError) {
+            accept(try format.decode(body, BatchOrigin(arrival: call.context.now())), call, reply)
+        } catch {
             reply(call.dialect.malformed(text(error), for: call.request, ledger: call.ledger))
         }
     }
@@ -42,7 +86,7 @@ enum ZipkinIngest {
     /// What Zipkin itself says where it has words of its own.
     private static func text(_ error: WireError) -> String {
         switch error.kind {
-        case .zipkinList, .zipkinVersion1: error.kind.rawValue
+        case .zipkinList, .zipkinVersion1, .zipkinListVersion1, .zipkinVersion2: error.kind.rawValue
         default: error.description
         }
     }

@@ -81,6 +81,24 @@ extension Ledger {
             .counter(
                 "crest_datagrams_dropped_by_kernel_total", "Datagrams the kernel dropped for want of buffer.",
                 datagramsDroppedByKernel.load(ordering: .relaxed)),
+            .counters(
+                "crest_span_datagrams_rejected_total", "Datagrams that should bring spans and were refused.",
+                by: "reason", spanDatagramsRejected.counts.map { ($0.reason.rawValue, $0.count) }),
+            .counter(
+                "crest_jaeger_batches_total", "Batches of Jaeger clients that number them.",
+                jaegerBatches.load(ordering: .relaxed)),
+            .counter(
+                "crest_jaeger_batches_missing_total", "Numbers left out by the batches of a Jaeger client.",
+                jaegerBatchesMissing.load(ordering: .relaxed)),
+            .counter(
+                "crest_jaeger_batches_late_total", "Batches of a Jaeger client behind a later one, or repeated.",
+                jaegerBatchesLate.load(ordering: .relaxed)),
+            .counters(
+                "crest_jaeger_client_spans_dropped_total", "Spans that Jaeger clients say they dropped.", by: "cause",
+                jaegerClientDrops.counts.map { ($0.reason.rawValue, $0.count) }),
+            .counter(
+                "crest_jaeger_clients_forgotten_total", "Jaeger clients no longer followed, to make room.",
+                jaegerClientsForgotten.load(ordering: .relaxed)),
             .counter("crest_lines_seen_total", "Metric lines seen.", linesSeen.load(ordering: .relaxed)),
             .counter("crest_lines_applied_total", "Metric lines applied.", linesApplied.load(ordering: .relaxed)),
             .counters(

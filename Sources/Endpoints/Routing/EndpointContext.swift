@@ -13,6 +13,7 @@ package struct EndpointContext: Sendable {
     /// The recorded series behind `/prometheus`; nil when none are recorded.
     package var samples: (any SampleSource)?
     package var daemon: DaemonQuestions
+    package let jaegerClients = JaegerClients()
 
     package init(
         sink: any SpanSink, source: any SpanSource, ledger: Ledger, durability: Durability = .synced,

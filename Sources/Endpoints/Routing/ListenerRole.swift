@@ -6,6 +6,8 @@ package enum ListenerRole: String, CaseIterable, Sendable {
     case otlpHTTP = "otlp-http"
     /// The Zipkin paths, with and without the prefix `/zipkin`, and `/health`.
     case zipkin
+    /// `POST /api/traces` only.
+    case jaegerHTTP = "jaeger-http"
 }
 
 /// Where a request should be answered.

@@ -13,8 +13,8 @@ enum Routes {
             Route("POST", "/v1/metrics", .otlp, roles: otlpRoles, work: .pool, .now(OTLPMetricsIngest.metrics)),
             Route("POST", "/v1/logs", .otlp, roles: otlpRoles, .now(OTLPIngest.notTaken("logs"))),
             Route(
-                "POST", "/api/traces", .plain,
-                .now(ZipkinIngest.notTaken("Jaeger thrift", instead: "POST /v1/traces"))),
+                "POST", "/api/traces", .plain, roles: [.http, .jaegerHTTP], takesSpans: true,
+                .later { JaegerIngest.traces($0, reply: $1) }),
             Route(
                 "POST", "/api/v1/write", .plain,
                 .now(ZipkinIngest.notTaken("Prometheus remote write", instead: "POST /api/v1/statsd"))),
@@ -24,10 +24,10 @@ enum Routes {
             [
                 Route(
                     "POST", prefix + "/api/v2/spans", .zipkin, roles: zipkinRoles, takesSpans: true,
-                    .later { ZipkinIngest.spans($0, reply: $1) }),
+                    .later { ZipkinIngest.version2($0, reply: $1) }),
                 Route(
-                    "POST", prefix + "/api/v1/spans", .zipkin, roles: zipkinRoles,
-                    .now(ZipkinIngest.notTaken("Zipkin v1", instead: "POST /api/v2/spans"))),
+                    "POST", prefix + "/api/v1/spans", .zipkin, roles: zipkinRoles, takesSpans: true,
+                    .later { ZipkinIngest.version1($0, reply: $1) }),
             ]
         }
 

@@ -6,6 +6,19 @@ struct SpanPlace {
     var resource = 0
     var scope = 0
     var span = 0
+
+    func text(_ form: SpanPlaceForm) -> String {
+        switch form {
+        case .otlp: "resourceSpans[\(resource)].scopeSpans[\(scope)].spans[\(span)]"
+        case .jaeger: "spans[\(span)]"
+        }
+    }
+}
+
+/// In whose words a place is told.
+enum SpanPlaceForm {
+    case otlp
+    case jaeger
 }
 
 /// Builds a batch span by span for the OTLP decoders: checks text, keeps the limits, takes back rejected spans.
@@ -22,8 +35,12 @@ struct SpanAssembler: ~Copyable {
     private var scope = ScopeRow()
     private var hasResourceRow = false
     private var hasScopeRow = false
+    private let form: SpanPlaceForm
 
-    init(bodyBytes: Int) { builder.reserve(forBodyBytes: bodyBytes) }
+    init(bodyBytes: Int, form: SpanPlaceForm = .otlp) {
+        self.form = form
+        builder.reserve(forBodyBytes: bodyBytes)
+    }
 
     /// Where the next attribute row will stand.
     @inline(__always) var attributeIndex: UInt32 { UInt32(truncatingIfNeeded: builder.attributes.count) }
@@ -94,13 +111,21 @@ struct SpanAssembler: ~Copyable {
 
     /// Counts a span that is refused and takes back the rows it has added since `start`.
     mutating func reject(_ reason: SpanRejection, from start: SpanRow) {
+        takeBack(from: start)
+        rejections.add(reason, at: place.text(form))
+    }
+
+    /// - Parameter text: place and reason; only looked at for the first.
+    mutating func reject(_ reason: SpanRejection, from start: SpanRow, message text: @autoclosure () -> String) {
+        takeBack(from: start)
+        rejections.add(reason, message: text())
+    }
+
+    private mutating func takeBack(from start: SpanRow) {
         received += 1
         builder.attributes.removeLast(builder.attributes.count - Int(start.firstAttribute))
         builder.events.removeLast(builder.events.count - Int(start.firstEvent))
         builder.links.removeLast(builder.links.count - Int(start.firstLink))
-        rejections.add(
-            reason,
-            at: "resourceSpans[\(place.resource)].scopeSpans[\(place.scope)].spans[\(place.span)]")
     }
 
     /// A span row that says where the rows of a new span begin.

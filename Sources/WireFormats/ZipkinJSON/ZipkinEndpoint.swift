@@ -3,7 +3,7 @@ internal import Telemetry
 /// A Zipkin endpoint, and the attributes that carry it on a ``SpanRecord``.
 ///
 /// Source: schemas/wire/zipkin-v2.md, "Endpoints".
-struct ZipkinEndpoint {
+struct ZipkinEndpoint: Hashable {
     enum Side {
         case local
         case remote

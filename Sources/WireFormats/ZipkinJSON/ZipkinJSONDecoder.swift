@@ -9,7 +9,19 @@ package import Telemetry
 package func decodeZipkinJSON(
     _ body: UnsafeRawBufferPointer, origin: BatchOrigin
 ) throws(WireError) -> DecodedSpans {
-    var decoder = ZipkinJSONDecoder(body, origin)
+    try decodeZipkinList(body, origin, .two)
+}
+
+/// The two forms of a span in JSON.
+enum ZipkinVersion {
+    case one
+    case two
+}
+
+func decodeZipkinList(
+    _ body: UnsafeRawBufferPointer, _ origin: BatchOrigin, _ version: ZipkinVersion
+) throws(WireError) -> DecodedSpans {
+    var decoder = ZipkinJSONDecoder(body, origin, version)
     try decoder.decodeList()
     return decoder.finish()
 }
@@ -18,64 +30,61 @@ package func decodeZipkinJSON(
 struct ZipkinJSONDecoder: ~Copyable {
     var json: JSONReader
     let origin: BatchOrigin
-    private var builder = SpanBatchBuilder()
-    /// Scope rows by service name.
-    private var scopes: [String: Int] = [:]
-    private var received = 0
-    private var rejections = RejectionCount()
+    private let version: ZipkinVersion
+    private var spans = ZipkinSpanList()
 
-    init(_ body: UnsafeRawBufferPointer, _ origin: BatchOrigin) {
+    init(_ body: UnsafeRawBufferPointer, _ origin: BatchOrigin, _ version: ZipkinVersion) {
         json = JSONReader(body)
         self.origin = origin
+        self.version = version
     }
 
     mutating func decodeList() throws(WireError) {
         guard !json.isAtEnd() else { return }
-        guard try json.peek() == UInt8(ascii: "[") else { throw WireError(.zipkinList, at: json.offset) }
+        guard try json.peek() == UInt8(ascii: "[") else {
+            throw WireError(version == .two ? .zipkinList : .zipkinListVersion1, at: json.offset)
+        }
         try json.beginArray()
+        var index = 0
         while try json.nextElement() {
             let start = json
-            let index = received
-            received += 1
             do {
-                try decodeElement()
+                switch version {
+                case .one: try decodeVersion1(at: index)
+                case .two: try decodeVersion2(at: index)
+                }
             } catch {
-                guard error.kind != .zipkinVersion1 else { throw error }
+                if error.kind == .zipkinVersion1 || error.kind == .zipkinVersion2 { throw error }
                 // Throws again when the text itself is broken; else only this span is bad.
                 json = start
                 do { try json.skipValue() } catch { throw error.within("[\(index)]") }
-                rejections.add(.malformed, message: error.within("[\(index)]").description)
+                spans.reject(.malformed, message: error.within("[\(index)]").description)
             }
+            index += 1
         }
         try json.finish()
     }
 
-    private mutating func decodeElement() throws(WireError) {
+    private mutating func decodeVersion2(at index: Int) throws(WireError) {
         _ = try json.peek()
         let start = json.offset
         var span = ZipkinSpanDraft(arrival: origin.arrival)
         try decodeSpan(into: &span)
-        let place = "[\(received - 1)]"
-        if json.offset - start > Limits.spanBytes { return rejections.add(.spanTooLarge, at: place) }
-        if let defect = span.defect { return rejections.add(defect, at: place) }
-        if span.isVersion1 { throw WireError(.zipkinVersion1, at: start) }
-        guard let record = span.record else { return rejections.add(.malformed, at: place + ".timestamp") }
-        builder.append(record, scope: scope(of: span.service))
+        if span.isVersion1, span.defect == nil { throw WireError(.zipkinVersion1, at: start) }
+        spans.add(span, bytes: json.offset - start, at: index)
     }
 
-    private mutating func scope(of service: String) -> Int {
-        if let known = scopes[service] { return known }
-        var resource = Resource(serviceName: service)
-        if !service.isEmpty { resource.attributes = [Attribute("service.name", .string(service))] }
-        let index = builder.append(Scope(), resource: builder.append(resource))
-        scopes[service] = index
-        return index
+    private mutating func decodeVersion1(at index: Int) throws(WireError) {
+        _ = try json.peek()
+        let start = json.offset
+        var span = ZipkinV1Span(arrival: origin.arrival)
+        try decodeVersion1Span(into: &span)
+        if span.isVersion2 { throw WireError(.zipkinVersion2, at: start) }
+        spans.add(span, bytes: json.offset - start, at: index)
     }
 
     consuming func finish() -> DecodedSpans {
-        let (received, rejections, origin) = (received, rejections, origin)
-        return DecodedSpans(
-            batch: builder.finish(origin), received: received, rejected: rejections.counts,
-            message: rejections.message)
+        let origin = origin
+        return spans.finish(origin)
     }
 }

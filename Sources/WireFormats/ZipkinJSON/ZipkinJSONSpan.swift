@@ -29,10 +29,10 @@ extension ZipkinJSONDecoder {
         case "localEndpoint":
             let endpoint = try endpoint(&span.marks)
             span.service = endpoint.serviceName
-            span.endpoints += endpoint.attributes(.local)
+            span.localEndpoint = endpoint.attributes(.local)
             span.hasVersion2Field = true
         case "remoteEndpoint":
-            span.endpoints += try endpoint(&span.marks).attributes(.remote)
+            span.remoteEndpoint = try endpoint(&span.marks).attributes(.remote)
             span.hasVersion2Field = true
         case "annotations": try decodeAnnotations(into: &span)
         case "tags":
@@ -48,7 +48,7 @@ extension ZipkinJSONDecoder {
     }
 
     /// 1 to `limit` digits, as if padded with zeros on the left.
-    private func identifier(_ string: JSONString, digits limit: Int, _ defect: inout SpanRejection?) -> TraceID? {
+    func identifier(_ string: JSONString, digits limit: Int, _ defect: inout SpanRejection?) -> TraceID? {
         string.withPlain { digits in
             if let id = TraceID(hex: digits), digits.count <= limit { return id }
             let isHex = digits.allSatisfy { hexValue($0) != nil }
@@ -69,20 +69,20 @@ extension ZipkinJSONDecoder {
     }
 
     /// Zero for what is negative.
-    private mutating func microseconds() throws(WireError) -> UInt64 { UInt64(max(0, try json.readInt64())) }
+    mutating func microseconds() throws(WireError) -> UInt64 { UInt64(max(0, try json.readInt64())) }
 
-    private mutating func text(_ marks: inout SpanMarks, _ limit: Int) throws(WireError) -> String {
+    mutating func text(_ marks: inout SpanMarks, _ limit: Int) throws(WireError) -> String {
         text(try json.readString(), &marks, limit)
     }
 
-    private func text(_ string: JSONString, _ marks: inout SpanMarks, _ limit: Int) -> String {
+    func text(_ string: JSONString, _ marks: inout SpanMarks, _ limit: Int) -> String {
         string.withPlain { plain in
             if plain.count > limit { marks.insert(.truncated) }
             return String(decoding: utf8Prefix(plain, limit), as: UTF8.self)
         }
     }
 
-    private mutating func endpoint(_ marks: inout SpanMarks) throws(WireError) -> ZipkinEndpoint {
+    mutating func endpoint(_ marks: inout SpanMarks) throws(WireError) -> ZipkinEndpoint {
         var endpoint = ZipkinEndpoint()
         try json.beginObject()
         while let key = try json.nextKey() {
@@ -115,12 +115,7 @@ extension ZipkinJSONDecoder {
                 default: try json.skipValue()
                 }
             }
-            if let value, let time = zipkinNanoseconds(time), span.events.count < Limits.eventsPerSpan {
-                span.events.append(SpanEvent(time: time, name: value))
-            } else {
-                span.droppedEvents &+= 1
-                span.marks.insert(.truncated)
-            }
+            span.addAnnotation(time, value)
         }
     }
 
@@ -129,17 +124,12 @@ extension ZipkinJSONDecoder {
         while let key = try json.nextKey() {
             if try json.readNull() { continue }
             let value = try tagValue(&span.marks)
-            if key.raw.count > 0, span.tags.count < Limits.attributesPerSpan - ZipkinEndpoint.attributeLimit {
-                span.tags.append(Attribute(text(key, &span.marks, Limits.nameBytes), .string(value)))
-            } else {
-                span.droppedTags &+= 1
-                span.marks.insert(.truncated)
-            }
+            span.addTag(text(key, &span.marks, Limits.nameBytes), .string(value))
         }
     }
 
     /// Tags are strings; numbers and booleans are taken by their text, as Zipkin's own reader does.
-    private mutating func tagValue(_ marks: inout SpanMarks) throws(WireError) -> String {
+    mutating func tagValue(_ marks: inout SpanMarks) throws(WireError) -> String {
         switch try json.peek() {
         case UInt8(ascii: "\""): return try text(&marks, Limits.attributeValueBytes)
         case UInt8(ascii: "t"), UInt8(ascii: "f"): return try json.readBool() ? "true" : "false"

@@ -14,8 +14,9 @@ struct ZipkinSpanDraft {
     var timestamp: UInt64 = 0
     var duration: UInt64 = 0
     var service = ""
-    /// Attributes that the endpoints become; they stand before the tags.
-    var endpoints: [Attribute] = []
+    /// Attributes that the endpoints become; they stand before the tags, the local ones first.
+    var localEndpoint: [Attribute] = []
+    var remoteEndpoint: [Attribute] = []
     var tags: [Attribute] = []
     var droppedTags: UInt32 = 0
     var events: [SpanEvent] = []
@@ -34,6 +35,26 @@ struct ZipkinSpanDraft {
         return spanID.isZero ? .zeroSpanID : nil
     }
 
+    /// Adds an event; one without a value, beyond 64 bits of nanoseconds or one too many is dropped and counted.
+    mutating func addAnnotation(_ microseconds: UInt64, _ value: String?) {
+        if let value, let time = zipkinNanoseconds(microseconds), events.count < Limits.eventsPerSpan {
+            events.append(SpanEvent(time: time, name: value))
+        } else {
+            droppedEvents &+= 1
+            marks.insert(.truncated)
+        }
+    }
+
+    /// Adds a tag; one without a key or one too many is dropped and counted.
+    mutating func addTag(_ key: String, _ value: AttributeValue) {
+        if !key.isEmpty, tags.count < Limits.attributesPerSpan - ZipkinEndpoint.attributeLimit {
+            tags.append(Attribute(key, value))
+        } else {
+            droppedTags &+= 1
+            marks.insert(.truncated)
+        }
+    }
+
     /// Nil when the times do not fit 64 bits of nanoseconds.
     var record: SpanRecord? {
         guard let traceID, let spanID, let times = nanoseconds else { return nil }
@@ -45,7 +66,7 @@ struct ZipkinSpanDraft {
         return SpanRecord(
             traceID: traceID, spanID: spanID, parentID: parent, name: name, kind: kind.rawValue, start: times.start,
             end: times.end, status: status.code.rawValue, statusMessage: status.message,
-            attributes: endpoints + tags, events: events, droppedAttributes: droppedTags,
+            attributes: localEndpoint + remoteEndpoint + tags, events: events, droppedAttributes: droppedTags,
             droppedEvents: droppedEvents, marks: marks)
     }
 

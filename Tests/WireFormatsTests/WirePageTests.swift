@@ -1,0 +1,68 @@
+import Foundation
+import Telemetry
+import Testing
+import WireFormats
+
+/// The examples inside the pages of schemas/wire, read as they stand there.
+@Suite("Examples in the pages of binary formats")
+struct WirePageTests {
+    /// The blocks of a page between fences of a language; no language: dumps.
+    private func blocks(_ page: String, _ language: String = "") throws -> [String] {
+        let root = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let text = try String(contentsOf: root.appending(path: "schemas/wire/" + page), encoding: .utf8)
+        let parts = text.components(separatedBy: "```")
+        return parts.indices.filter { !$0.isMultiple(of: 2) }.compactMap { index in
+            let lines = parts[index].split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+            return lines.count == 2 && lines[0] == language ? String(lines[1]) : nil
+        }
+    }
+
+    /// Lines `hex bytes | what they are`; the text is not read.
+    private func bytes(_ dump: String) -> [UInt8] {
+        dump.split(separator: "\n").flatMap { line in
+            (line.split(separator: "|").first ?? "").split(separator: " ").compactMap { UInt8($0, radix: 16) }
+        }
+    }
+
+    @Test("zipkin-protobuf.md")
+    func zipkinProtobuf() throws {
+        let dump = try #require(try blocks("zipkin-protobuf.md").first)
+        let spans = try Decode.zipkinProtobuf(bytes(dump)).records()
+        #expect(
+            String(decoding: encodeZipkinJSON(spans), as: UTF8.self)
+                == #"[{"traceId":"00000000000000a1","id":"00000000000000b1","kind":"CLIENT","name":"get","#
+                + #""timestamp":1700000000000000,"duration":1500,"localEndpoint":{"serviceName":"shop"}}]"#)
+    }
+
+    @Test("zipkin-v1.md, JSON")
+    func zipkinV1JSON() throws {
+        let examples = try blocks("zipkin-v1.md", "json")
+        #expect(examples.count == 2)
+        let spans = try Decode.zipkinV1(examples[0]).records()
+        #expect(String(decoding: encodeZipkinJSON(spans), as: UTF8.self) + "\n" == examples[1])
+    }
+
+    @Test("zipkin-v1.md, thrift")
+    func zipkinV1Thrift() throws {
+        let dump = try #require(try blocks("zipkin-v1.md").first)
+        let spans = try Decode.zipkinV1Thrift(bytes(dump)).records()
+        #expect(
+            String(decoding: encodeZipkinJSON(spans), as: UTF8.self)
+                == #"[{"traceId":"00000000000000a1","id":"00000000000000b1","kind":"CLIENT","name":"get","#
+                + #""timestamp":100,"localEndpoint":{"serviceName":"f","ipv4":"10.0.0.1","port":80}}]"#)
+    }
+
+    @Test("jaeger-thrift.md: the same batch over HTTP and as a datagram")
+    func jaegerThrift() throws {
+        let dumps = try blocks("jaeger-thrift.md")
+        #expect(dumps.count == 2)
+        let body = try Decode.jaeger(bytes(dumps[0]), decodeJaegerThrift)
+        let datagram = try Decode.jaeger(bytes(dumps[1]), decodeJaegerDatagram)
+        let span = try #require(try body.spans.records().first)
+        #expect(try datagram.spans.records() == [span])
+        #expect(body.report == JaegerClientReport(client: "", sequence: 2) && datagram.report == body.report)
+        #expect(span.name == "get" && span.serviceName == "shop" && span.attributes == [Attribute("n", .int(7))])
+        #expect(span.start == 1_000 && span.end == 1_005_000 && span.flags == 1)
+    }
+}
