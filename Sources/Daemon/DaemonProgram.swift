@@ -142,6 +142,7 @@ private final class Reload: Sendable {
             current.logLevel = next.logLevel
             current.retentionAge = next.retentionAge
             current.retentionSpace = next.retentionSpace
+            current.classRules = next.classRules
             return current != next
         }
         apply(next)

@@ -20,6 +20,7 @@ extension JSONWriter {
         number("durationNanos", summary.duration)
         number("spanCount", summary.spanCount)
         number("errorCount", summary.errorCount)
+        number("weight", summary.weight)
         key("services")
         beginArray()
         for service in summary.services {

@@ -39,6 +39,7 @@ package final class SegmentReader: Sendable {
         footer = try Self.footer(file, name, size: size, header: headerBytes, trailer: trailer)
         var identity = header.identity
         identity.replaces = footer.replaces
+        identity.siblings = footer.siblings
         self.identity = identity
         var summary = footer.summary
         summary.byteCount = size
