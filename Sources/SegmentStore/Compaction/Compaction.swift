@@ -20,9 +20,9 @@ struct CompactionState {
 
 /// The compactor's steps: several segments become one, or one of each class.
 ///
-/// Order, and what a crash after each line leaves: drafts written, synced and verified (removed at the next start);
-/// the manifest with the results' ids spent, so that a result which no manifest lists is removed at the next start;
-/// renamed and the folder synced; manifest with the results in place of their inputs: from here on they count; readers; inputs
+/// Order, and what a crash after each line leaves: drafts written, synced and verified (removed at the next start); the
+/// manifest with the results' ids spent, so that a result which no manifest lists is removed at the next start; renamed
+/// and the folder synced; manifest with the results in place of their inputs: from here on they count; readers; inputs
 /// unlinked (or removed at the next start). Queries read the inputs until the swap, and those that hold a reader after.
 /// Source: schemas/disk/segment.md, "Publishing".
 extension SegmentStore {
