@@ -53,7 +53,7 @@ let package = Package(
         .target(name: "MetricsEngine", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
         .target(name: "SpanPipeline", dependencies: ["Telemetry"], swiftSettings: settings),
         .target(name: "SegmentStore", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
-        .target(name: "QueryEngine", dependencies: ["Telemetry"], swiftSettings: settings),
+        .target(name: "QueryEngine", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
         // 4 joining
         .target(
             name: "Endpoints",
@@ -90,11 +90,15 @@ let package = Package(
             swiftSettings: settings),
         // tests
         .target(
-            name: "TestKit", dependencies: ["SegmentStore", "Telemetry", "Bytes"], path: "Tests/TestKit",
+            name: "TestKit", dependencies: ["SegmentStore", "QueryEngine", "Telemetry", "Bytes"], path: "Tests/TestKit",
             swiftSettings: settings),
         .executableTarget(
-            name: "fuzz", dependencies: ["WireFormats", "SegmentStore", "TestKit", "Telemetry", "Bytes"],
+            name: "fuzz",
+            dependencies: ["WireFormats", "SegmentStore", "QueryEngine", "TestKit", "Telemetry", "Bytes"],
             path: "Tests/Fuzz", swiftSettings: settings),
+        .executableTarget(
+            name: "promql-check", dependencies: ["Endpoints", "QueryEngine", "TestKit", "Telemetry"],
+            path: "Tests/PromQLCheck", swiftSettings: settings),
     ]
         + tests([
             "BytesTests": [],
@@ -104,7 +108,7 @@ let package = Package(
             "SpanPipelineTests": ["SpanPipeline"],
             "SegmentStoreTests": ["SegmentStore", "HostIO"],
             "QueryEngineTests": ["QueryEngine"],
-            "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine"],
+            "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine", "SegmentStore"],
             "ListenersTests": ["Listeners", "Endpoints", "CLinux"],
             "DaemonTests": ["Daemon", "Endpoints", "WireFormats", logging],
             "CrestClientTests": ["CrestClient", metrics, tracing],

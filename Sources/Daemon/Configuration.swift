@@ -38,6 +38,9 @@ package struct Configuration: Hashable, Sendable {
     package var classRules = ClassRules()
     /// Nanoseconds after which a snapshot is removed; nil: never.
     package var snapshotAge: UInt64?
+    /// Nanoseconds that recorded seconds are kept; nil: for ever, 0: nothing is recorded.
+    package var recorderAge: UInt64?
+    package var recorderBytes: UInt64 = 0
     package var allowsInsecureBind = false
     package var statsDProfile = StatsDProfile.auto
     package var gaugeSign = StatsDDialect.GaugeSign.auto

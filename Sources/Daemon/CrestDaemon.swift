@@ -28,6 +28,7 @@ package final class CrestDaemon: Sendable {
     let reloading = Mutex<@Sendable () -> String?>({ "this daemon has nothing to reload" })
     private let service = Mutex<MetricsService?>(nil)
     let metricsLog = Mutex<MetricsLog?>(nil)
+    let recorder = Mutex<MetricsRecorder?>(nil)
     private let tally: LineTally
 
     /// Starts everything and returns when the daemon is ready.
@@ -46,7 +47,9 @@ package final class CrestDaemon: Sendable {
             service.withLock { $0 = metrics }
             try bindHTTP(Router(context(metrics)))
             try openStore()
+            try openRecorder(metrics)
             try openMetricsLog(metrics)
+            recorder.withLock { $0 }?.start()
             try bindStatsD(metrics)
         } catch {
             stopListeners(within: .zero)
@@ -71,7 +74,10 @@ package final class CrestDaemon: Sendable {
     }
 
     /// Applies what of a new configuration can change while running, the log level aside.
-    func apply(_ configuration: Configuration) { door.store?.setRetention(retention(configuration)) }
+    func apply(_ configuration: Configuration) {
+        door.store?.setRetention(retention(configuration))
+        if configuration.recorderAge != 0 { recorder.withLock { $0 }?.setRetention(.init(configuration)) }
+    }
 
     package func onReload(_ reload: @escaping @Sendable () -> String?) { reloading.withLock { $0 = reload } }
 
@@ -124,7 +130,7 @@ package final class CrestDaemon: Sendable {
         } catch { throw StartFailure(error, directory: configuration.dataDirectory) }
     }
 
-    private func storeSettings() -> StoreConfiguration {
+    func storeSettings() -> StoreConfiguration {
         var settings = StoreConfiguration(wallClock: SystemClock.now)
         settings.durability = configuration.durability
         settings.headBytes = Int(clamping: configuration.memoryLimit / 32 * 3)
@@ -144,7 +150,9 @@ package final class CrestDaemon: Sendable {
     /// Brings the metric state back; the store, and with it the directory's lock, must be open.
     private func openMetricsLog(_ metrics: MetricsService) throws(StartFailure) {
         do {
-            let opened = try MetricsLog.open(disk, source: metrics, tally: tally, configuration: storeSettings())
+            let opened = try MetricsLog.open(
+                disk, source: metrics, tally: tally, configuration: storeSettings(),
+                recorder: recorder.withLock { $0 })
             metricsLog.withLock { $0 = opened }
             ledger.linesLostAtCrash.store(opened.counts.lostLines, ordering: .relaxed)
             for problem in opened.recovery.problems { log.warning("recovery: \(problem)") }
@@ -162,7 +170,9 @@ package final class CrestDaemon: Sendable {
     @discardableResult
     private func closeMetricsLog() -> Bool {
         service.withLock { $0 }?.finish()
-        return metricsLog.withLock { $0 }?.close() ?? true
+        let isLogSafe = metricsLog.withLock { $0 }?.close() ?? true
+        if recorder.withLock({ $0 })?.close() == false { log.error("the recorder does not have the last seconds") }
+        return isLogSafe
     }
 
     private func retention(_ configuration: Configuration) -> RetentionPolicy {
@@ -197,13 +207,16 @@ package final class CrestDaemon: Sendable {
     private func makeMetrics(_ dialect: StatsDDialect) -> MetricsService {
         MetricsService(
             engine: MetricsEngine(tally: tally), ledger: ledger, now: SystemClock.now, dialect: dialect,
-            selfMetrics: { [weak self] in self?.metrics.families ?? [] })
+            selfMetrics: { [weak self] in self?.metrics.families ?? [] },
+            recorder: { [weak self] in self?.recorder.withLock { $0 } })
     }
 
     private var metrics: DaemonMetrics {
         DaemonMetrics(
-            store: door.store?.ledgerTerms, metricsLog: metricsLog.withLock { $0 }?.counts, server: server,
-            udp: udp.withLock { $0 }, streams: streams.withLock { $0 }, isReady: phase.isReady)
+            store: door.store?.ledgerTerms, scrub: door.store?.scrubCounts,
+            metricsLog: metricsLog.withLock { $0 }?.counts, recorder: recorder.withLock { $0 }?.counts,
+            server: server, udp: udp.withLock { $0 },
+            streams: streams.withLock { $0 }, isReady: phase.isReady)
     }
 
     var seriesCount: Int {
@@ -237,7 +250,7 @@ extension StartFailure {
         self.init(code, "--\(name.rawValue): \(error)")
     }
 
-    fileprivate init(_ error: StoreOpenError, directory: String) {
+    init(_ error: StoreOpenError, directory: String) {
         switch error {
         case .inUse: self.init(.dataDirectoryInUse, "the data directory \(directory) is in use by another crestd")
         case .disk(let error): self.init(.inputOutput, "the data directory \(directory): \(error)")
@@ -249,7 +262,7 @@ extension StartFailure {
 }
 
 extension StoreOpenError {
-    fileprivate init(disk error: DiskError) {
+    init(disk error: DiskError) {
         if error.isInUse {
             self = .inUse(error.path)
         } else {

@@ -6,7 +6,9 @@ internal import Telemetry
 /// The daemon's part of the `crest_*` metrics: the store's terms of the ledger, the listeners, the build.
 struct DaemonMetrics {
     var store: LedgerTerms?
+    var scrub: ScrubCounts?
     var metricsLog: MetricsLogCounts?
+    var recorder: RecorderCounts?
     var server: HTTPServer
     var udp: [(name: String, listener: any DatagramListener)]
     var streams: [(name: String, listener: LineListener)]
@@ -15,7 +17,9 @@ struct DaemonMetrics {
     var families: [SelfMetricFamily] {
         var families = build + connections + datagrams + lineStreams
         if let store { families += Self.terms(store) }
+        if let scrub { families += Self.scrub(scrub) }
         if let metricsLog { families += Self.metricsLog(metricsLog) }
+        if let recorder { families += Self.recorder(recorder) }
         return families
     }
 
@@ -69,6 +73,20 @@ struct DaemonMetrics {
             .counter("crest_metrics_log_groups_total", "Seconds of metrics written and synced.", counts.groups),
             .counter("crest_metrics_log_checkpoints_total", "Whole states of the metrics written.", counts.checkpoints),
             .counter("crest_metrics_log_errors_total", "Writes of the metrics log that failed.", counts.errors),
+        ]
+    }
+
+    private static func scrub(_ counts: ScrubCounts) -> [SelfMetricFamily] {
+        [
+            .gauge(
+                "crest_scrub_progress_ratio", "How much of the scrub under way is read; 1: none is.", counts.progress),
+            .counter("crest_scrub_bytes_total", "Bytes of segments read again to find rot.", counts.bytes),
+            .counter("crest_scrub_passes_total", "Times that all segments were read again.", counts.passes),
+            .counter("crest_scrub_damaged_blocks_total", "Blocks that the scrub found damaged.", counts.damagedBlocks),
+            .counter(
+                "crest_scrub_damaged_segments_total", "Segments that the scrub found damaged and set aside.",
+                counts.damagedSegments),
+            .counter("crest_scrub_errors_total", "Reads of the scrub that the medium refused.", counts.errors),
         ]
     }
 

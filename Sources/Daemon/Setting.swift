@@ -61,6 +61,20 @@ package struct Setting: Sendable {
             } text: {
                 $0.map { SettingText.text(nanoseconds: $0) } ?? "forever"
             },
+            plain(
+                "recorder-age", "24h", "must be a duration such as 24h or 7d, forever, or off", \.recorderAge
+            ) { text in
+                if text == "forever" { return .some(nil) }
+                if text == "off" { return .some(0) }
+                return SettingText.nanoseconds(text).flatMap { $0 > 0 ? .some($0) : nil }
+            } text: {
+                $0 == 0 ? "off" : $0.map { SettingText.text(nanoseconds: $0) } ?? "forever"
+            },
+            plain("recorder-bytes", "1GiB", "must be a size such as 10GB", \.recorderBytes) {
+                SettingText.bytes($0)
+            } text: {
+                SettingText.text(bytes: $0)
+            },
             oneOf("log-format", Configuration.LogFormat.text, \.logFormat),
             oneOf("log-level", Configuration.LogLevel.info, \.logLevel),
             oneOf("statsd-profile", StatsDProfile.auto, \.statsDProfile),

@@ -12,14 +12,17 @@ final class ClosedWindow: Sendable {
     /// Lines behind it.
     let lines: UInt64
     let exemplars: [SeriesExemplar]
+    /// Gauges that were set to more than one value. Only the recorder asks for it, and no log keeps it.
+    let spreads: [GaugeSpread]
     /// Unix second from which a series that is new counts, where the sender told.
     let starts: [UInt32: Int64]
 
     init(
         second: Int64, scalars: [ScalarChange], histograms: HistogramSecond, classicCounts: [Double],
         sets: [(series: UInt32, members: DistinctSet)], lines: UInt64 = 0, exemplars: [SeriesExemplar] = [],
-        starts: [UInt32: Int64] = [:]
+        spreads: [GaugeSpread] = [], starts: [UInt32: Int64] = [:]
     ) {
+        self.spreads = spreads
         self.lines = lines
         self.second = second
         self.scalars = scalars
@@ -29,6 +32,13 @@ final class ClosedWindow: Sendable {
         self.exemplars = exemplars
         self.starts = starts
     }
+}
+
+/// The least and the greatest value that a gauge was set to in a window.
+struct GaugeSpread: Sendable {
+    var series: UInt32
+    var least: Double
+    var greatest: Double
 }
 
 /// An exemplar on its way to the bucket of its value.

@@ -97,7 +97,8 @@ struct ShardCore: ~Copyable {
         var counter = KeyCache.noSeries
     }
 
-    private enum State: UInt8 { case clean, change, level, histogram, set }
+    /// `spread` is a level whose extremes lie in `spreads`, at the index that is the payload.
+    private enum State: UInt8 { case clean, change, level, histogram, set, spread }
 
     private(set) var keys: KeyCache
     private let queue: WindowQueue
@@ -112,6 +113,7 @@ struct ShardCore: ~Copyable {
     private var dirtyHistograms = 0
     private var windows = HistogramWindowPool()
     private var sets: [(series: UInt32, members: DistinctSet)] = []
+    private var spreads: [(last: Double, spread: GaugeSpread)] = []
     private var exemplars: [SeriesExemplar] = []
     private var exemplarCount = 0
     private var second: Int64 = 0
@@ -204,7 +206,11 @@ struct ShardCore: ~Copyable {
     }
 
     @inline(__always)
-    mutating func countLine() { lines.pointee &+= 1 }
+    mutating func countLine() {
+        // A pointer of its own: ThreadSanitizer's instrumentation of a change in place through `self` does not compile.
+        let lines = lines
+        lines.pointee &+= 1
+    }
 
     mutating func bindDropped(name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind) {
         keys.insert(name: name, tags: tags, kind: kind, series: KeyCache.dropped)
@@ -304,17 +310,47 @@ struct ShardCore: ~Copyable {
             cell.pointee.state = .change
             cell.pointee.payload = value.bitPattern
             touch(series)
-        } else {
+        } else if cell.pointee.state == .change {
             cell.pointee.payload = (Double(bitPattern: cell.pointee.payload) + value).bitPattern
+        } else {
+            changeLevel(by: value, series)
         }
     }
 
     @inline(__always)
     private mutating func set(_ value: Double, _ series: UInt32) {
         let cell = cells + Int(series)
+        if cell.pointee.state == .level || cell.pointee.state == .spread { return setAgain(value, series) }
         if cell.pointee.state == .clean { touch(series) }
         cell.pointee.state = .level
         cell.pointee.payload = value.bitPattern
+    }
+
+    /// A change of a gauge that was set in this second.
+    @inline(never)
+    private mutating func changeLevel(by value: Double, _ series: UInt32) {
+        let cell = cells[Int(series)]
+        let last = cell.state == .spread ? spreads[Int(cell.payload)].last : Double(bitPattern: cell.payload)
+        setAgain(last + value, series)
+    }
+
+    /// A gauge that was set in this second already.
+    @inline(never)
+    private mutating func setAgain(_ value: Double, _ series: UInt32) {
+        let cell = cells + Int(series)
+        if cell.pointee.state == .spread { return widen(Int(cell.pointee.payload), to: value) }
+        let first = Double(bitPattern: cell.pointee.payload)
+        guard first != value else { return }
+        cell.pointee.state = .spread
+        cell.pointee.payload = UInt64(spreads.count)
+        spreads.append((first, GaugeSpread(series: series, least: first, greatest: first)))
+        widen(spreads.count - 1, to: value)
+    }
+
+    private mutating func widen(_ index: Int, to value: Double) {
+        spreads[index].last = value
+        spreads[index].spread.least = min(spreads[index].spread.least, value)
+        spreads[index].spread.greatest = max(spreads[index].spread.greatest, value)
     }
 
     @inline(__always)
@@ -325,7 +361,8 @@ struct ShardCore: ~Copyable {
         window.pointee.sum += value * weight
         if value < window.pointee.least { window.pointee.least = value }
         if value > window.pointee.greatest { window.pointee.greatest = value }
-        window.pointee.classic[bounds.index(of: value, layout: Int(cell.pointee.layout))] += weight
+        let classic = window.pointee.classic  // see countLine
+        classic[bounds.index(of: value, layout: Int(cell.pointee.layout))] += weight
         window.pointee.buckets.add(weight, at: index.index(of: value))
     }
 
@@ -387,6 +424,9 @@ struct ShardCore: ~Copyable {
             case .change, .level:
                 let value = Double(bitPattern: cell.pointee.payload)
                 scalars.append(ScalarChange(value: value, series: series, isLevel: cell.pointee.state == .level))
+            case .spread:
+                let last = spreads[Int(cell.pointee.payload)].last
+                scalars.append(ScalarChange(value: last, series: series, isLevel: true))
             case .histogram:
                 guard let window = Self.window(cell.pointee.payload) else { break }
                 let layout = cell.pointee.layout
@@ -411,10 +451,11 @@ struct ShardCore: ~Copyable {
         let total = lines.pointee
         defer {
             sets = []
+            spreads.removeAll(keepingCapacity: true)
             closedLines = total
         }
         return ClosedWindow(
             second: second, scalars: scalars, histograms: histograms, classicCounts: classic, sets: sets,
-            lines: total &- closedLines, exemplars: takeExemplars(second))
+            lines: total &- closedLines, exemplars: takeExemplars(second), spreads: spreads.map(\.spread))
     }
 }

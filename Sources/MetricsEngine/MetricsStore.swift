@@ -46,6 +46,8 @@ struct MetricsStore: ~Copyable {
     private(set) var live = LiveWindows()
     private(set) var exemplars = ExemplarTable()
     private(set) var nowSecond: Int64 = 0
+    /// The seconds that the recorder has not written yet.
+    var recording = Recording()
 
     var familyCount: Int { families.count }
     var seriesCount: Int { series.count }
@@ -81,6 +83,7 @@ struct MetricsStore: ~Copyable {
 
     /// Merges one closed second, or totals of a checkpoint. All its series must have been adopted.
     mutating func merge(_ window: ClosedWindow, isState: Bool = false) {
+        if !isState { record(window) }
         for change in window.scalars {
             let index = Int(change.series)
             guard index < values.count else { continue }
@@ -148,11 +151,17 @@ struct MetricsStore: ~Copyable {
     mutating func advance(nowSecond: Int64) {
         self.nowSecond = nowSecond
         live.expire(nowSecond: nowSecond)
+        var changes: [ScalarChange] = []
         for (series, window) in distinct {
             window.seconds.removeAll { $0.second <= nowSecond - Self.distinctSeconds }
             if window.seconds.count > 1 { compact(window) }
-            values[Int(series)] = count(window)
+            let value = count(window)
+            if values[Int(series)] != value {
+                changes.append(ScalarChange(value: value, series: series, isLevel: true))
+            }
+            values[Int(series)] = value
         }
+        recordDistinct(changes)
     }
 
     /// Joins parts of one second, as several shards or a late hand-over leave them.
@@ -203,4 +212,5 @@ struct MetricsStore: ~Copyable {
     func isPresent(_ series: UInt32) -> Bool { hasValue[Int(series)] }
 
     func histogram(_ series: UInt32) -> Histogram? { histograms[series] }
+    var allHistograms: [UInt32: Histogram] { histograms }
 }

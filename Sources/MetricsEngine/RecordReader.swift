@@ -56,6 +56,13 @@ struct RecordReader: ~Escapable {
         do { return try bytes.readBytes(size) } catch { throw .malformed }
     }
 
+    /// Passes over a number of bytes that stands before them.
+    @_lifetime(self: copy self)
+    mutating func skipText() throws(RecordFault) {
+        let size = try count()
+        do { _ = try bytes.skip(size) } catch { throw .malformed }
+    }
+
     @_lifetime(self: copy self)
     mutating func string() throws(RecordFault) -> String { String(decoding: try text(), as: UTF8.self) }
 

@@ -48,6 +48,7 @@ final class CommitQueue: Sendable {
                 if count > 0, total > bytes { break }
                 count += 1
             }
+            guard count > 0 else { return [] }
             let group = Array(content.requests.prefix(count))
             content.requests.removeFirst(count)
             for request in group {

@@ -14,7 +14,7 @@ package import Telemetry
 /// acknowledged span once. Nothing damaged is deleted: see `Recovery`.
 ///
 /// Threads: the committer, the sealer and the compactor are shells that call `commitStep`, `idleStep`, `sealStep` and
-/// `compactStep`; tests call these themselves. Locks, outer first: `snapshotTurn`, `compaction`, `deletions`, `commits`,
+/// `compactStep`; tests call these themselves. Locks, outer first: `snapshotTurn`, `scrubbing`, `compaction`, `deletions`, `commits`,
 /// `upkeep`, `shared`, then a head's own. `shared` is held for microseconds; the others over disk calls.
 ///
 /// Source: schemas/disk/README.md.
@@ -29,6 +29,7 @@ package final class SegmentStore: Sendable {
     let deletions = Mutex(())
     let catalog = SegmentCatalogCache()
     let snapshotTurn = Mutex(SnapshotTurn())
+    let scrubbing = Mutex(ScrubState())
     let commitSignal = Signal()
     let sealSignal = Signal()
     let compactSignal = Signal()

@@ -17,6 +17,7 @@ package struct StoreConfiguration: Sendable {
     package var reservedBytes: UInt64 = 64 << 20
     package var compressionLevel: Int32 = 1
     package var compaction = CompactionPolicy()
+    package var scrub = ScrubPolicy()
     /// False: the owner calls `commitStep`, `sealStep` and `idleStep` itself, as tests do.
     package var runsThreads = true
     /// Unix nanoseconds.

@@ -12,10 +12,12 @@ package enum StorePath {
     package static let quarantineDirectory = "quarantine"
     package static let metricsDirectory = "metrics"
     package static let metricsTally = "metrics/TALLY"
+    package static let recorderDirectory = "recorder"
     package static let draftSuffix = ".tmp"
     private static let walSuffix = ".wal"
     private static let segmentSuffix = ".seg"
     private static let metricsSuffix = ".mlog"
+    private static let recorderSuffix = ".rec"
 
     package static func wal(firstSequence: UInt64) -> String { "\(walDirectory)/\(digits(firstSequence))\(walSuffix)" }
 
@@ -28,6 +30,13 @@ package enum StorePath {
     /// The number in a metrics log's name; nil for any other name.
     package static func number(ofMetricsLog name: String) -> UInt64? {
         name.hasSuffix(metricsSuffix) ? number(name.dropLast(metricsSuffix.count)) : nil
+    }
+
+    package static func recorded(number: UInt64) -> String { "\(recorderDirectory)/\(digits(number))\(recorderSuffix)" }
+
+    /// The number in a recorder segment's name; nil for any other name.
+    package static func number(ofRecorded name: String) -> UInt64? {
+        name.hasSuffix(recorderSuffix) ? number(name.dropLast(recorderSuffix.count)) : nil
     }
 
     package static func quarantine(_ name: String) -> String { "\(quarantineDirectory)/\(name)" }

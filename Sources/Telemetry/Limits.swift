@@ -44,6 +44,15 @@ package enum Limits {
     package static let bucketsPerHistogram = 23
     /// Rules of all mapping files together; more: the file is refused.
     package static let mappingRules = 10_000
+    /// Bytes of seconds in memory, at least and for each series, before a block of the recorder is closed early. At
+    /// twice this, because the disk is slow, further seconds are not recorded and counted as lost.
+    package static let recorderBlockBytes = 16 << 20
+    package static let recorderSeriesBytes = 64
+    /// Closed blocks that wait for the disk; beyond: the oldest is given up and its seconds are counted as lost.
+    package static let recorderBlocksWaiting = 2
+    /// Series, and values in all, that one range query returns; more: 400, asking for less.
+    package static let rangeSeries = 1_000
+    package static let rangeValues = 1_000_000
     /// HyperLogLog sketches alive at once, 16 KiB each; beyond: a set stays exact up to its 256th member, and members
     /// that it could not take are counted.
     package static let distinctSketches = 4_096
@@ -79,4 +88,19 @@ package enum Limits {
     package static let remoteNameTraces = 1_000
     /// Ids of one request for many traces; more: 400.
     package static let tracesPerRequest = 1_000
+
+    // PromQL
+    /// Bytes of an expression; more: 400, `bad_data`.
+    package static let queryTextBytes = 64 << 10
+    /// Levels of an expression, operators in a row included; more: 400, `bad_data`, with the place.
+    package static let queryNesting = 200
+    /// Matchers of one selector, labels of one grouping, and arguments of one call; more: 400, `bad_data`.
+    package static let queryMatchers = 128
+    package static let queryArguments = 64
+    /// Points of one series that a range query may return; more: 400, `bad_data`.
+    package static let queryPoints = 11_000
+    /// Samples that one query may hold, read and returned together; more: 422, `execution`.
+    package static let querySamples = 10_000_000
+    /// Series that one selector may find; more: 422, `execution`.
+    package static let querySeries = 200_000
 }

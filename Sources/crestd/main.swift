@@ -37,6 +37,9 @@ struct Crestd: ParsableCommand {
     @Option(help: "How much is kept: 100GB, or a share of the disk. (default: 80%)") var retentionBytes: String?
     @OptionGroup(title: "Retention by class") var classes: ClassOptions
     @Option(help: "How long snapshots are kept: 30d, forever. (default: 30d)") var snapshotAge: String?
+    @Option(help: "How long every second of the metrics is kept: 24h, 7d, forever, off. (default: 24h)")
+    var recorderAge: String?
+    @Option(help: "How much disk the recorded seconds may take: 10GB. (default: 1GiB)") var recorderBytes: String?
     @Option(help: "text or json, for the log and the ready line. (default: text)") var logFormat: String?
     @Option(help: "debug, info, warning or error. (default: info)") var logLevel: String?
     @Option(help: "Whose marks on StatsD lines are undone: auto, micrometer, plain. (default: auto)")
@@ -51,8 +54,9 @@ struct Crestd: ParsableCommand {
             "http": http, "otlp-http": otlpHttp, "otlp-grpc": otlpGrpc, "zipkin": zipkin, "jaeger-http": jaegerHttp,
             "jaeger-udp": jaegerUdp, "statsd-workers": statsdWorkers, "crest-udp": crestUdp, "data-dir": dataDir,
             "durability": durability, "memory-limit": memoryLimit, "retention-age": retentionAge,
-            "retention-bytes": retentionBytes, "snapshot-age": snapshotAge, "log-format": logFormat,
-            "log-level": logLevel, "insecure-bind": insecureBind ? "true" : nil, "statsd-profile": statsdProfile,
+            "retention-bytes": retentionBytes, "snapshot-age": snapshotAge, "recorder-age": recorderAge,
+            "recorder-bytes": recorderBytes, "log-format": logFormat, "log-level": logLevel,
+            "insecure-bind": insecureBind ? "true" : nil, "statsd-profile": statsdProfile,
             "statsd-gauge-sign": statsdGaugeSign,
         ]
         var flags = ["statsd": statsd, "statsd-mapping": statsdMapping].filter { !$0.value.isEmpty }

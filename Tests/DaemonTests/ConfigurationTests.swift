@@ -35,6 +35,7 @@ import Testing
         #expect(configuration.durability == .synced)
         #expect(configuration.retentionAge == 7 * 86_400 * 1_000_000_000)
         #expect(configuration.retentionSpace == .percent(80))
+        #expect(configuration.recorderAge == 86_400 * 1_000_000_000 && configuration.recorderBytes == 1 << 30)
         #expect(configuration.logFormat == .text)
     }
 
@@ -143,6 +144,16 @@ import Testing
         #expect(again.configuration == resolved.configuration)
         #expect(resolved.yaml.contains("log-format: json  # flag\n"))
         #expect(resolved.yaml.contains("durability: synced  # default\n"))
+    }
+
+    @Test("The recorder is kept for a time, for ever, or off")
+    func recorder() throws {
+        #expect(try resolve(flags: ["recorder-age": ["off"]]).configuration.recorderAge == 0)
+        #expect(try resolve(flags: ["recorder-age": ["forever"]]).configuration.recorderAge == nil)
+        #expect(try resolve(flags: ["recorder-bytes": ["10GB"]]).configuration.recorderBytes == 10_000_000_000)
+        #expect(failure(flags: ["recorder-age": ["0s"]])?.code == .usage)
+        let again = try resolve(file: resolve(flags: ["recorder-age": ["off"]]).yaml)
+        #expect(again.configuration.recorderAge == 0)
     }
 
     @Test("The number of StatsD workers is auto or a number in its bounds")

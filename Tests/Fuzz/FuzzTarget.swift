@@ -19,6 +19,7 @@ struct FuzzTarget: Sendable {
         .statsD,
         .otlpMetrics,
         .otlpMetricsJSON,
+        .promQL,
     ]
 }
 

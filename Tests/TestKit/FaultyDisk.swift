@@ -16,6 +16,8 @@ package final class FaultyDisk: Disk {
         package var dropsLink: @Sendable (String) -> Bool = { _ in false }
         /// Errors of appends and syncs of these files are swallowed.
         package var ignoresErrors: @Sendable (String) -> Bool = { _ in false }
+        /// True: these bytes cannot be read (EIO).
+        package var failsRead: @Sendable (_ path: String, _ bytes: Range<UInt64>) -> Bool = { _, _ in false }
         /// What is written instead of the bytes given.
         package var rewrites: (@Sendable (_ path: String, _ bytes: [UInt8]) -> [UInt8])?
         /// Runs before a file is created.
@@ -102,7 +104,11 @@ private final class FaultyFile: DiskFile {
         self.rules = rules
     }
 
-    func read(at offset: UInt64, count: Int) throws(DiskError) -> [UInt8] { try file.read(at: offset, count: count) }
+    func read(at offset: UInt64, count: Int) throws(DiskError) -> [UInt8] {
+        let range = offset..<(offset &+ UInt64(max(count, 0)))
+        if rules.failsRead(path, range) { throw DiskError(call: .read, path: path, code: 5) }
+        return try file.read(at: offset, count: count)
+    }
 
     func append(_ pieces: [UnsafeRawBufferPointer]) throws(DiskError) {
         do throws(DiskError) {

@@ -74,7 +74,9 @@ extension MetricsService {
     private func writeSelfMetrics<Writer: FamilyWriter>(to writer: inout Writer) {
         let contributed = selfMetrics()
         let names = Set(contributed.map(\.name))
-        let own = engine.selfMetrics + ledger.selfMetrics + counters.selfMetrics + ProcessMetrics.families()
+        let own =
+            engine.selfMetrics + engine.recorderMetrics + ledger.selfMetrics + counters.selfMetrics
+            + ProcessMetrics.families()
         for family in contributed + own.filter({ !names.contains($0.name) }) { write(family, to: &writer) }
         write(
             .gauge("crest_exposition_samples", "Samples of this scrape before this one.", Double(writer.sampleCount)),

@@ -12,6 +12,7 @@ package final class MetricsService: Sendable {
     let nativeSchema: Int
     let started: UInt64
     let dialect: StatsDDialect
+    let recorder: @Sendable () -> (any RecordedSegments)?
     let examples: RejectExamples
     private let bodyReceiver: StatsDReceiver
     private let bodyLock = Mutex(())
@@ -21,16 +22,19 @@ package final class MetricsService: Sendable {
     ///   - dialect: how lines are read, by every receiver.
     ///   - selfMetrics: more of Crest's own families, asked for on each scrape; one that has the name of a built-in
     ///     family takes its place.
+    ///   - recorder: the segments of recorded seconds; nil when nothing is recorded.
     ///   - nativeSchema: the finest schema of native histograms on a scrape: 5 is 1.1 % at worst.
     package init(
         engine: MetricsEngine = MetricsEngine(), ledger: Ledger, now: @escaping @Sendable () -> UInt64,
         dialect: StatsDDialect = StatsDDialect(),
-        selfMetrics: @escaping @Sendable () -> [SelfMetricFamily] = { [] }, nativeSchema: Int = 5
+        selfMetrics: @escaping @Sendable () -> [SelfMetricFamily] = { [] },
+        recorder: @escaping @Sendable () -> (any RecordedSegments)? = { nil }, nativeSchema: Int = 5
     ) {
         self.engine = engine
         self.ledger = ledger
         self.now = now
         self.selfMetrics = selfMetrics
+        self.recorder = recorder
         self.nativeSchema = nativeSchema
         started = now()
         self.dialect = dialect
@@ -73,7 +77,8 @@ package final class MetricsService: Sendable {
     package var handlers: MetricsHandlers {
         MetricsHandlers(
             statsD: { [self] in postStatsD($0) }, scrape: { [self] in scrape($0) },
-            series: { [self] in listSeries($0) }, rejects: { [self] in listRejects($0) },
+            series: { [self] in listSeries($0) }, seriesRange: { [self] in seriesRange($0, $1) },
+            rejects: { [self] in listRejects($0) },
             explain: { [self] in explain($0) }, points: { [self] in receive(points: $0) })
     }
 }

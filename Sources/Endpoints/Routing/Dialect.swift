@@ -11,6 +11,8 @@ enum Dialect: Sendable {
     case jaeger
     /// `{"error":{"status":400,"message":"...","parameter":"..."}}`.
     case own
+    /// `{"status":"error","errorType":"bad_data","error":"..."}`.
+    case prometheus
     /// Text.
     case plain
 
@@ -18,6 +20,8 @@ enum Dialect: Sendable {
     init(guessedFrom rawPath: Substring) {
         if rawPath.hasPrefix("/api/crest/") {
             self = .own
+        } else if rawPath.hasPrefix("/prometheus/") {
+            self = .prometheus
         } else {
             self = .plain
         }
@@ -77,12 +81,13 @@ enum Dialect: Sendable {
         case .zipkin, .plain: .text(message + "\n", status: status)
         case .jaeger: JaegerEnvelope.failure(status, message)
         case .own: OwnError.response(status, message, parameter: parameter)
+        case .prometheus: PrometheusEnvelope.failure(status, message)
         }
     }
 
     func unknownPath(_ request: Request) -> Response {
         switch self {
-        case .own: failure(404, "no such path: \(request.rawPath)", for: request)
+        case .own, .prometheus: failure(404, "no such path: \(request.rawPath)", for: request)
         case .otlp, .zipkin, .jaeger, .plain: .text("404 page not found\n", status: 404)
         }
     }
@@ -92,7 +97,8 @@ enum Dialect: Sendable {
         var response: Response
         switch self {
         case .otlp: response = .text("405 method not allowed, supported: [\(list)]\n", status: 405)
-        case .own: response = failure(405, "method \(request.method) is not allowed here: \(list)", for: request)
+        case .own, .prometheus:
+            response = failure(405, "method \(request.method) is not allowed here: \(list)", for: request)
         case .zipkin, .jaeger, .plain:
             response = .text("method \(request.method) is not allowed here: \(list)\n", status: 405)
         }

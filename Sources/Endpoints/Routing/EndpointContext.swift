@@ -10,6 +10,8 @@ package struct EndpointContext: Sendable {
     /// The arrival time of a request and "now" of a query window: unix nanoseconds.
     package var now: @Sendable () -> UInt64
     package var metrics: MetricsHandlers
+    /// The recorded series behind `/prometheus`; nil when none are recorded.
+    package var samples: (any SampleSource)?
     package var daemon: DaemonQuestions
 
     package init(

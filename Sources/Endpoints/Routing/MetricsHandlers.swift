@@ -8,6 +8,8 @@ package struct MetricsHandlers: Sendable {
     package var scrape: @Sendable (Request) -> Response
     /// `GET /api/crest/v1/series`.
     package var series: @Sendable (Request) -> Response
+    /// `GET /api/crest/v1/series/range`.
+    package var seriesRange: @Sendable (Request, QueryBudget) -> Response
     /// `GET /api/crest/v1/rejects`.
     package var rejects: @Sendable (Request) -> Response
     /// `GET` and `POST /api/crest/v1/explain`.
@@ -20,6 +22,7 @@ package struct MetricsHandlers: Sendable {
         statsD: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         scrape: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         series: @escaping @Sendable (Request) -> Response = { _ in unavailable },
+        seriesRange: @escaping @Sendable (Request, QueryBudget) -> Response = { _, _ in unavailable },
         rejects: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         explain: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         points: (@Sendable (MetricPoints) -> PointOutcome)? = nil
@@ -27,6 +30,7 @@ package struct MetricsHandlers: Sendable {
         self.statsD = statsD
         self.scrape = scrape
         self.series = series
+        self.seriesRange = seriesRange
         self.rejects = rejects
         self.explain = explain
         self.points = points

@@ -1,6 +1,6 @@
 /// Every path there is. Source: schemas/http-api.yaml.
 enum Routes {
-    static let all = ingest + jaeger + zipkin + own + admin
+    static let all = ingest + jaeger + zipkin + own + prometheus + admin
 
     private static let otlpRoles: Set<ListenerRole> = [.http, .otlpHTTP]
     private static let zipkinRoles: Set<ListenerRole> = [.http, .zipkin]
@@ -72,10 +72,27 @@ enum Routes {
             Route("POST", root + "snapshots", .own, work: .pool, .now(SnapshotsEndpoint.make)),
             Route("GET", root + "durable", .own, .now(OwnQueries.durable)),
             Route("GET", root + "series", .own, work: .pool, .now { $0.context.metrics.series($0.request) }),
+            Route(
+                "GET", root + "series/range", .own, work: .pool,
+                .now { $0.context.metrics.seriesRange($0.request, $0.budget) }),
             Route("GET", root + "rejects", .own, .now { $0.context.metrics.rejects($0.request) }),
             Route("GET", root + "explain", .own, work: .pool, .now { $0.context.metrics.explain($0.request) }),
             Route("POST", root + "explain", .own, work: .pool, .now(MetricsRouting.explain)),
         ]
+    }()
+
+    private static let prometheus: [Route] = {
+        let root = "/prometheus/api/v1/"
+        let both: [(String, @Sendable (Call) -> Response)] = [
+            ("query", PrometheusQueries.instant), ("query_range", PrometheusQueries.range),
+            ("labels", PrometheusLabels.names), ("series", PrometheusLabels.series),
+        ]
+        let reading: [(String, @Sendable (Call) -> Response)] = [
+            ("label/*/values", PrometheusLabels.values), ("metadata", PrometheusQueries.metadata),
+            ("status/buildinfo", PrometheusQueries.buildInfo),
+        ]
+        return (both + reading).map { Route("GET", root + $0, .prometheus, work: .pool, .now($1)) }
+            + both.map { Route("POST", root + $0, .prometheus, work: .pool, .now($1)) }
     }()
 
     private static let admin: [Route] = [

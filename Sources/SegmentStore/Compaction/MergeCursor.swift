@@ -17,6 +17,7 @@ final class MergeCursor {
     /// The segment's tenants as indexes of the merge's.
     private let tenants: [Int]
     private let inflater = PieceInflater()
+    private let skipped: Set<Int>
     /// One more than the number of the block at hand.
     private(set) var nextBlock = 0
     private var trace = 0
@@ -28,7 +29,9 @@ final class MergeCursor {
     private(set) var key: Key?
     private(set) var bytesRead: UInt64 = 0
 
-    init(_ reader: SegmentReader, number: Int, tenants: [String]) {
+    /// - Parameter skipped: blocks to leave out.
+    init(_ reader: SegmentReader, number: Int, tenants: [String], skipping skipped: Set<Int> = []) {
+        self.skipped = skipped
         self.reader = reader
         self.number = number
         self.tenants = reader.footer.tenants.map { tenants.firstIndex(of: $0) ?? 0 }
@@ -55,6 +58,7 @@ final class MergeCursor {
         guard trace == block.traces.count - 1 else { return result }
         for index in nextBlock..<max(nextBlock, reader.footer.blocks.count) {
             let entry = reader.footer.blocks[index]
+            if skipped.contains(index) { continue }
             guard tenants[entry.tenant] == key.tenant, entry.firstHigh == key.id.high, entry.firstLow == key.id.low
             else { break }
             let more = try retentionClass(of: key.id, inBlock: index, slow: slow)
@@ -88,6 +92,10 @@ final class MergeCursor {
         trace = 0
         row = 0
         while nextBlock < reader.footer.blocks.count {
+            guard !skipped.contains(nextBlock) else {
+                nextBlock += 1
+                continue
+            }
             let entry = reader.footer.blocks[nextBlock]
             let loaded = try BlockBatch(
                 reader.block(nextBlock, inflater), tenant: reader.footer.tenants[entry.tenant])

@@ -42,7 +42,11 @@ struct SegmentMerge: ~Copyable {
     private var isThere = [Bool](repeating: false, count: RetentionClass.allCases.count)
     private var result = MergeResult()
 
-    init(_ readers: [SegmentReader], sorting: TraceSorting, compressionLevel: Int32, blockSpans: Int) {
+    /// - Parameter skipping: blocks of each reader to leave out.
+    init(
+        _ readers: [SegmentReader], sorting: TraceSorting, compressionLevel: Int32, blockSpans: Int,
+        skipping: Set<Int> = []
+    ) {
         let names = Set(readers.flatMap(\.footer.tenants))
         let tenants = names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         self.tenants = tenants
@@ -50,7 +54,7 @@ struct SegmentMerge: ~Copyable {
         self.blockSpans = blockSpans
         self.compressionLevel = compressionLevel
         traceCount = Int(clamping: min(readers.reduce(0) { $0 &+ $1.summary.traceCount }, 1 << 31))
-        cursors = readers.enumerated().map { MergeCursor($1, number: $0, tenants: tenants) }
+        cursors = readers.enumerated().map { MergeCursor($1, number: $0, tenants: tenants, skipping: skipping) }
         outputs = .allocate(capacity: RetentionClass.allCases.count)
     }
 

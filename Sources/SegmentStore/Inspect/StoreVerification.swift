@@ -112,6 +112,11 @@ package struct StoreVerification: Sendable {
                     findings.append(StoreFinding(path, bytes: 0..<UInt64(WALFormat.firstGroup), "header checksum"))
                     continue
                 }
+                if entry.byteCount >= UInt64(WALFormat.firstGroup),
+                    let copy = try WALScanner.damagedCopy(of: header, in: file)
+                {
+                    findings.append(StoreFinding(path, bytes: copy, "one copy of the header"))
+                }
                 try scan(path, file, entry.byteCount, header, nextFile: next)
             } catch {
                 findings.append(StoreFinding(path, "\(error)"))

@@ -37,6 +37,7 @@ package final class MetricsLog: Sendable {
 
     private let disk: any Disk
     private let source: any MetricsLogSource
+    private let recorder: MetricsRecorder?
     private let configuration: StoreConfiguration
     private let life: UInt64
     private let state: Mutex<State>
@@ -48,10 +49,13 @@ package final class MetricsLog: Sendable {
     package let recovery: MetricsLogReport
 
     /// Restores the state of `source` and begins a new file. The directory's lock must be held by the caller's store.
-    /// - Parameter tally: lines taken so far; what it says of the life before is compared with the log.
+    /// - Parameters:
+    ///   - tally: lines taken so far; what it says of the life before is compared with the log.
+    ///   - recorder: of the same source; writes its blocks before the log that also holds them goes.
     /// - Throws: when the folder cannot be read or made. A file that cannot be written is no error: it is tried again.
     package static func open(
-        _ disk: any Disk, source: any MetricsLogSource, tally: LineTally, configuration: StoreConfiguration
+        _ disk: any Disk, source: any MetricsLogSource, tally: LineTally, configuration: StoreConfiguration,
+        recorder: MetricsRecorder? = nil
     ) throws(DiskError) -> MetricsLog {
         try disk.makeDirectory(StorePath.metricsDirectory)
         try disk.makeDirectory(StorePath.quarantineDirectory)
@@ -59,17 +63,18 @@ package final class MetricsLog: Sendable {
         for entry in try disk.list(StorePath.metricsDirectory) where entry.name.hasSuffix(StorePath.draftSuffix) {
             try disk.remove("\(StorePath.metricsDirectory)/\(entry.name)")
         }
-        var recovery = MetricsLogRecovery(disk: disk, source: source)
+        var recovery = MetricsLogRecovery(disk: disk, source: source, recorder: recorder?.source)
         try recovery.run()
-        return MetricsLog(disk, source, recovery, tally, configuration)
+        return MetricsLog(disk, source, recovery, tally, configuration, recorder)
     }
 
     private init(
         _ disk: any Disk, _ source: any MetricsLogSource, _ recovered: MetricsLogRecovery, _ tally: LineTally,
-        _ configuration: StoreConfiguration
+        _ configuration: StoreConfiguration, _ recorder: MetricsRecorder?
     ) {
         self.disk = disk
         self.source = source
+        self.recorder = recorder
         self.configuration = configuration
         life = configuration.random()
         var report = recovered.report
@@ -83,7 +88,11 @@ package final class MetricsLog: Sendable {
         counts.lostLines = (recovered.last?.group.lost ?? 0) &+ report.lostLines
         shownCounts = Mutex(counts)
         state = Mutex(State(nextNumber: (recovered.numbers.last ?? 0) &+ 1, obsolete: recovered.numbers))
-        guard configuration.durability != .memory else { return }
+        guard configuration.durability != .memory else {
+            recorder?.seal()
+            recorder?.source.beginLog(0, isRestoring: false)
+            return
+        }
         source.holdForLog()
         step()
         tally.begin(life: life)
@@ -169,10 +178,12 @@ package final class MetricsLog: Sendable {
     private func checkpoint(_ state: inout State) {
         let header = MetricsLogHeader(number: state.nextNumber, salt: configuration.random(), life: life)
         state.nextNumber &+= 1
+        recorder?.seal()
         do throws(DiskError) {
             let file = try MetricsLogFile.create(header, on: disk, state: source, mark: mark(state))
             if let old = state.file { old.close() }
             state.file = file
+            recorder?.source.beginLog(header.salt, isRestoring: false)
             state.failures = 0
             shownCounts.withLock { counts in
                 counts.checkpoints += 1

@@ -14,7 +14,8 @@ struct MetricsLogReader {
     let header: MetricsLogHeader
     private let file: any DiskFile
     private let size: UInt64
-    private var offset = UInt64(MetricsLogFormat.headerBytes)
+    /// Behind the last valid group.
+    private(set) var offset = UInt64(MetricsLogFormat.headerBytes)
     private var nextIndex: UInt64 = 0
     /// The last valid group.
     private(set) var last: MetricsLogGroup?

@@ -14,15 +14,17 @@ package struct MetricsLogReport: Hashable, Sendable {
 struct MetricsLogRecovery {
     let disk: any Disk
     let source: any MetricsLogSource
+    let recorder: (any RecorderSource)?
     private(set) var report = MetricsLogReport()
     /// Numbers of the files there are, ascending.
     private(set) var numbers: [UInt64] = []
     /// The last valid group of the file that was used, and the life that wrote it.
     private(set) var last: (group: MetricsLogGroup, life: UInt64)?
 
-    init(disk: any Disk, source: any MetricsLogSource) {
+    init(disk: any Disk, source: any MetricsLogSource, recorder: (any RecorderSource)? = nil) {
         self.disk = disk
         self.source = source
+        self.recorder = recorder
     }
 
     mutating func run() throws(DiskError) {
@@ -54,6 +56,7 @@ struct MetricsLogRecovery {
         defer { file.close() }
         guard var reader = try MetricsLogReader(file) else { return }
         report.bytes = try file.size()
+        recorder?.beginLog(reader.header.salt, isRestoring: true)
         var unusable = 0
         while let records = try reader.next() {
             for record in records where !source.restore(record) { unusable += 1 }

@@ -102,7 +102,7 @@ struct Recovery {
         }
     }
 
-    private func storeIDOfFiles() throws -> [UInt8]? {
+    func storeIDOfFiles() throws -> [UInt8]? {
         for entry in try disk.list(StorePath.walDirectory) where StorePath.firstSequence(ofWAL: entry.name) != nil {
             let file = try disk.open("\(StorePath.walDirectory)/\(entry.name)")
             defer { file.close() }

@@ -70,6 +70,11 @@ extension Recovery {
                 case .unknownFormat(let unknown): throw StoreOpenError.unknownFormat(path: path, major: unknown.major)
                 }
             }
+            if let found = header, size >= UInt64(WALFormat.firstGroup),
+                try WALScanner.damagedCopy(of: found, in: file) != nil
+            {
+                problem("one copy of the header of \(path) is damaged; the other is whole")
+            }
             if let found = header, found.storeID != manifest.storeID {
                 problem("\(path) is of another store")
                 header = nil
@@ -193,9 +198,15 @@ extension Recovery {
             }
         }
         insert(salvaged)
-        for gap in gaps where gap.spans > 0 || gap.sequences.count > salvaged.count {
-            let last = max(gap.sequences.upperBound &- 1, gap.sequences.lowerBound)
-            lose(gap.sequences.lowerBound...last, spans: gap.spans, "are missing")
+        let saved = Set(salvaged.map(\.0.header.sequence))
+        for gap in gaps {
+            // Sequences of a gap are as many as records were written in between: a claim of more is no range to walk.
+            let isKnown = !gap.sequences.isEmpty && gap.sequences.upperBound - gap.sequences.lowerBound <= 1 << 20
+            let missing = isKnown ? gap.sequences.filter { !saved.contains($0) } : []
+            guard gap.spans > 0 || !isKnown || !missing.isEmpty else { continue }
+            let first = missing.first ?? gap.sequences.lowerBound
+            let last = missing.last ?? max(gap.sequences.upperBound &- 1, first)
+            lose(first...last, spans: gap.spans, "are missing")
         }
     }
 

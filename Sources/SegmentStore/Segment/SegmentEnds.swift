@@ -30,7 +30,7 @@ struct SegmentHeader {
     /// Reads a header; the ids it replaces are left empty.
     init(_ bytes: [UInt8], file: String) throws(SegmentError) {
         guard bytes.count == SegmentFormat.headerBytes, bytes.starts(with: SegmentFormat.headerMagic) else {
-            throw .unsupported(file: file, "not a segment")
+            throw .damaged(file: file, block: nil, "header magic")
         }
         var reader = ByteReader(bytes.span.bytes)
         do {

@@ -52,8 +52,11 @@ final class Signal: @unchecked Sendable {
 }
 
 /// Milliseconds of a clock that never steps.
-func monotonicMilliseconds() -> Int {
+func monotonicMilliseconds() -> Int { Int(monotonicNanoseconds() / 1_000_000) }
+
+/// Nanoseconds of the same clock.
+func monotonicNanoseconds() -> UInt64 {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)
-    return now.tv_sec * 1000 + now.tv_nsec / 1_000_000
+    return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
 }

@@ -57,7 +57,7 @@ extension SegmentStore {
         }
     }
 
-    /// The compactor: yields to everything else.
+    /// The compactor, which scrubs between merges: yields to everything else.
     @Sendable
     func runCompactor() {
         // Nice value of this thread alone, as Linux has it; where it is refused the thread runs like the others.
@@ -65,6 +65,7 @@ extension SegmentStore {
         while !isStopping.load(ordering: .acquiring) {
             compactSignal.wait(milliseconds: Self.idleMilliseconds)
             while !isStopping.load(ordering: .acquiring), compactStep() {}
+            scrubStep(now: monotonicMilliseconds())
         }
     }
 }

@@ -51,6 +51,17 @@ struct WALScanner {
         return nil
     }
 
+    /// Bytes of a copy of the header that is not as the other; nil when both are whole.
+    static func damagedCopy(of header: WALFileHeader, in file: any DiskFile) throws(DiskError) -> Range<UInt64>? {
+        let whole = header.encoded()
+        for copy in 0..<2 {
+            let offset = UInt64(copy * WALFormat.fileHeaderBytes)
+            guard try file.read(at: offset, count: whole.count) != whole else { continue }
+            return offset..<offset + UInt64(whole.count)
+        }
+        return nil
+    }
+
     /// The next item, or nil at the end of the file.
     mutating func next() throws(DiskError) -> WALItem? {
         guard position < size else { return nil }

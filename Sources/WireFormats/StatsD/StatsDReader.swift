@@ -262,10 +262,12 @@ package struct StatsDReader: ~Copyable {
     private static let smallestRate = 1e-6
 
     private mutating func apply(rate: Double, samplesFrom first: Int) {
+        // A pointer of its own: ThreadSanitizer's instrumentation of a change in place through `self` does not compile.
+        let samples = scratch
         for index in first..<sampleCount {
-            switch scratch[index].kind {
-            case .counter: scratch[index].value /= rate
-            case .timer, .histogram, .distribution: scratch[index].weight = 1 / rate
+            switch samples[index].kind {
+            case .counter: samples[index].value /= rate
+            case .timer, .histogram, .distribution: samples[index].weight = 1 / rate
             case .gauge, .set: ignoredRates &+= 1
             }
         }

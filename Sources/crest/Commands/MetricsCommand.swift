@@ -4,7 +4,7 @@ internal import ArgumentParser
 struct MetricsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "metrics",
-        abstract: "Show metric series as they are now.",
+        abstract: "Show metric series as they are now, and how they went.",
         discussion: """
             EXAMPLES:
               crest metrics list
@@ -12,8 +12,9 @@ struct MetricsCommand: AsyncParsableCommand {
               crest metrics get order_count_total
               crest metrics get order_process_time_seconds --quantile 0.99
               crest metrics get http_requests_total --label status=500 -o json
+              crest metrics range order_count_total --since 10m
             """,
-        subcommands: [Get.self, List.self, MetricsRejectsCommand.self])
+        subcommands: [Get.self, List.self, MetricsRangeCommand.self, MetricsRejectsCommand.self])
 
     private static func noteCut(_ answer: JSONValue) {
         if answer["isCut"]?.boolean == true { Output.note("there are more series than the server gives at once") }

@@ -67,7 +67,7 @@ enum SeriesTable {
         return quantile.float ?? quantile["value"]?.float
     }
 
-    private static func measure(_ value: Double, _ name: String) -> String {
+    static func measure(_ value: Double, _ name: String) -> String {
         guard name.hasSuffix("_seconds"), value.isFinite, value.magnitude < 9e9 else { return NumberText.format(value) }
         return DurationText.format(nanoseconds: Int64((value * 1e9).rounded()))
     }

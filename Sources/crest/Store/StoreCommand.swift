@@ -6,20 +6,24 @@ internal import SegmentStore
 struct StoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "store",
-        abstract: "Snapshot, restore, verify and list the files of a data directory.",
+        abstract: "Snapshot, restore, verify, list, inspect and salvage a data directory.",
         discussion: """
             snapshot asks the running daemon, or works on a stopped directory with --data-dir. verify and ls work on \
             a stopped directory, which they lock, or on a snapshot; they change nothing. restore makes a new \
-            directory out of a snapshot.
+            directory out of a snapshot. inspect shows what a stopped directory or any single file holds, salvage \
+            makes a new directory out of a damaged, stopped one.
 
             EXAMPLES:
               crest store snapshot
               crest store restore crest-data/snapshots/20261125T200310.123Z --to /var/lib/crest-restored
               crest store verify /var/lib/crest
               crest store ls /var/lib/crest -o json
+              crest store inspect /var/lib/crest --columns
+              crest store salvage /var/lib/crest --to /var/lib/crest-salvaged
             """,
         subcommands: [
             StoreSnapshotCommand.self, StoreRestoreCommand.self, StoreVerifyCommand.self, StoreListCommand.self,
+            StoreInspectCommand.self, StoreSalvageCommand.self,
         ])
 }
 
