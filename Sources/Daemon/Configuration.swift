@@ -35,6 +35,7 @@ package struct Configuration: Hashable, Sendable {
     /// Nanoseconds from arrival; nil: for ever.
     package var retentionAge: UInt64?
     package var retentionSpace = Space.percent(80)
+    package var classRules = ClassRules()
     /// Nanoseconds after which a snapshot is removed; nil: never.
     package var snapshotAge: UInt64?
     /// Nanoseconds that recorded seconds are kept; nil: for ever, 0: nothing is recorded.

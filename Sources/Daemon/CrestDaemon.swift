@@ -179,11 +179,13 @@ package final class CrestDaemon: Sendable {
     }
 
     private func retention(_ configuration: Configuration) -> RetentionPolicy {
-        RetentionPolicy(age: configuration.retentionAge, bytes: retentionBytes(configuration))
+        var policy = RetentionPolicy(age: configuration.retentionAge, bytes: bytes(of: configuration.retentionSpace))
+        policy.take(configuration.classRules) { bytes(of: $0) }
+        return policy
     }
 
-    private func retentionBytes(_ configuration: Configuration) -> UInt64? {
-        switch configuration.retentionSpace {
+    private func bytes(of space: Configuration.Space) -> UInt64? {
+        switch space {
         case .bytes(let bytes): return bytes
         case .percent(let share):
             do { return try disk.space().totalBytes / 100 * share } catch {

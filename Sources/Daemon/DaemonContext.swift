@@ -21,6 +21,9 @@ extension CrestDaemon {
         }
         questions.durableSequence = { door.store?.ledgerTerms.durableSequence ?? 0 }
         questions.delete = { door.delete($0) }
+        questions.pin = { door.pin($0) }
+        questions.unpin = { door.unpin($0) }
+        questions.pins = { door.pins }
         questions.store = { door.store.map { StoreCounts($0.ledgerTerms) } ?? StoreCounts() }
         questions.makeSnapshot = { [weak self] in self?.makeSnapshot() ?? .failure(SnapshotRefusal("stopping")) }
         questions.snapshots = { [weak self] in self?.snapshots ?? [] }
@@ -59,6 +62,10 @@ extension CrestDaemon {
         status.headSpanCount = Int(clamping: terms.headSpans)
         status.headBytes = terms.headBytes
         status.walBytes = terms.walBytes
+        status.classes = store.classes.map {
+            ClassFacts(name: $0.retentionClass.name, segments: $0.segments, spans: $0.spans, bytes: $0.bytes)
+        }
+        status.pinnedTraceCount = door.pins.count
         switch store.state {
         case .ok, .closed: break
         case .degraded(let problem): status.warnings.append(problem)

@@ -143,6 +143,7 @@ private final class Reload: Sendable {
             current.logLevel = next.logLevel
             current.retentionAge = next.retentionAge
             current.retentionSpace = next.retentionSpace
+            current.classRules = next.classRules
             if current.recorderAge != 0, next.recorderAge != 0 { current.recorderAge = next.recorderAge }
             current.recorderBytes = next.recorderBytes
             return current != next

@@ -54,6 +54,7 @@ package struct Setting: Sendable {
             } text: {
                 $0.description
             },
+        ] + classRules + [
             plain("snapshot-age", "30d", "must be a duration such as 30d, or forever", \.snapshotAge) { text in
                 if text == "forever" { return .some(nil) }
                 return SettingText.nanoseconds(text).flatMap { $0 > 0 ? .some($0) : nil }
@@ -106,7 +107,7 @@ package struct Setting: Sendable {
             }, texts: { $0.addresses(name).map(\.description) })
     }
 
-    private static func plain<Value>(
+    static func plain<Value>(
         _ name: String, _ standard: String, _ form: String,
         _ path: any WritableKeyPath<Configuration, Value> & Sendable,
         _ parse: @escaping @Sendable (String) -> Value?, text: @escaping @Sendable (Value) -> String

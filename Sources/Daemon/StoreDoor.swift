@@ -35,6 +35,37 @@ final class StoreDoor: SpanSink, SpanSource {
         }
     }
 
+    /// Pins a trace of the default tenant.
+    func pin(_ traceID: TraceID) -> Result<Bool, PinRefusal> {
+        change { (store) throws(PinError) in try store.pin(traceID, tenant: BatchOrigin.defaultTenant) }
+    }
+
+    func unpin(_ traceID: TraceID) -> Result<Bool, PinRefusal> {
+        change { (store) throws(PinError) in try store.unpin(traceID, tenant: BatchOrigin.defaultTenant) }
+    }
+
+    var pins: [PinFacts] {
+        store?.pins(tenant: BatchOrigin.defaultTenant).map {
+            PinFacts(traceID: $0.traceID, createdUnixNano: $0.created)
+        } ?? []
+    }
+
+    private func change(_ body: (SegmentStore) throws(PinError) -> Bool) -> Result<Bool, PinRefusal> {
+        guard let store else { return .failure(.busy("the store is not open")) }
+        do throws(PinError) { return .success(try body(store)) } catch {
+            switch error {
+            case .unknown: return .failure(.unknown)
+            case .tooMany(let limit):
+                return .failure(.full("\(limit) traces are pinned, as many as can be; unpin some first"))
+            case .full(let bytes, let limit):
+                return .failure(.full("pinned traces have \(bytes) bytes of the \(limit) set aside for them"))
+            case .read(let error): return .failure(.failed("\(error)"))
+            case .disk(let error): return .failure(.busy("the pins could not be written: \(error)"))
+            case .closed: return .failure(.busy("the store is closed"))
+            }
+        }
+    }
+
     func parts() -> [any SpanPart] { store?.parts() ?? [] }
 
     func services(tenant: String) -> [String] { store?.services(tenant: tenant) ?? [] }

@@ -49,6 +49,7 @@ private func withoutRepeats(_ spans: [SpanRecord]) -> [SpanRecord] {
         if contents[span.spanID] == nil { contents[span.spanID] = [timeless(kept[first]): first] }
         if let known = contents[span.spanID]?[timeless(span)] {
             kept[known].arrival = min(kept[known].arrival, span.arrival)
+            kept[known].weight = max(kept[known].weight, span.weight)
         } else {
             contents[span.spanID]?[timeless(span)] = kept.count
             kept.append(span)
@@ -57,9 +58,10 @@ private func withoutRepeats(_ spans: [SpanRecord]) -> [SpanRecord] {
     return kept
 }
 
-/// The span without its arrival, which differs between deliveries of the same content.
+/// The span without its arrival and weight, which differ between deliveries of the same content.
 private func timeless(_ span: SpanRecord) -> SpanRecord {
     var content = span
     content.arrival = 0
+    content.weight = 1
     return content
 }

@@ -40,6 +40,13 @@ package struct RemovedSpans: Hashable, Sendable {
     package var lost: UInt64 = 0
 
     package init() {}
+    /// Adds what a merge left out.
+    mutating func add(_ merge: MergeResult) {
+        deleted &+= merge.deleted
+        merged &+= merge.repeated
+        thinned &+= merge.thinned
+    }
+
     package var total: UInt64 { expired &+ thinned &+ deleted &+ merged &+ quarantined &+ lost }
 }
 

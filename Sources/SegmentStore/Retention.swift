@@ -46,38 +46,3 @@ package struct RetentionClock: Sendable {
         return wall
     }
 }
-
-extension RetentionPolicy {
-    /// How long a head may take spans when `general` is the usual time: only segments are removed, so a head must be
-    /// sealed well before its spans are too old.
-    func headAge(_ general: UInt64) -> UInt64 {
-        age.map { min(general, max(1_000_000_000, $0 / 4)) } ?? general
-    }
-
-    /// How large a head may become when `general` is the usual size: its rows and its WAL count too.
-    func headBytes(_ general: Int) -> Int {
-        bytes.map { min(general, max(64 << 10, Int(clamping: $0 / 4))) } ?? general
-    }
-
-    /// The ids of the segments to remove, oldest arrival first.
-    ///
-    /// - Parameters:
-    ///   - otherBytes: what the byte limit covers besides the segments.
-    ///   - trusted: see ``RetentionClock``; nil: nothing is too old.
-    ///   - byteLimit: `bytes`, or what stands for it on this file system.
-    package func expired(
-        among segments: [ManifestSegment], otherBytes: UInt64, trusted: UInt64?, byteLimit: UInt64
-    ) -> [UInt64] {
-        var kept = segments.reduce(otherBytes) { $0 &+ $1.byteCount }
-        var victims: [UInt64] = []
-        for segment in segments.sorted(by: { ($0.latestArrival, $0.id) < ($1.latestArrival, $1.id) }) {
-            let isOld = age.map { age in
-                trusted.map { $0 > segment.latestArrival && $0 - segment.latestArrival > age } ?? false
-            }
-            guard isOld == true || kept > byteLimit else { continue }
-            victims.append(segment.id)
-            kept -= min(kept, segment.byteCount)
-        }
-        return victims
-    }
-}

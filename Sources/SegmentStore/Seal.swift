@@ -161,19 +161,20 @@ extension SegmentStore {
         }
     }
 
-    /// Removes segments that are too old or too many, oldest arrival first. Call it every few seconds.
+    /// Removes segments that are too old or too many, see ``RetentionPlan``. Call it every few seconds.
     /// - Parameter now: wall time, unix nanoseconds; see ``RetentionClock``.
     package func applyRetention(now: UInt64) {
         let trusted = upkeep.withLock { state in
             let trusted = state.clock.observe(now)
             let (segments, wal, retention) = shared.withLock { shared in
-                (shared.segments.map(\.entry), shared.walFiles.reduce(0) { $0 &+ $1.byteCount }, shared.retention)
+                (shared.segments, shared.walFiles.reduce(0) { $0 &+ $1.byteCount }, shared.retention)
             }
-            let limit = lowered(retention.bytes ?? diskShare())
-            let victims = Set(
-                retention.expired(
-                    among: segments, otherBytes: wal, trusted: trusted, byteLimit: limit))
-            if !victims.isEmpty { remove(victims, &state) }
+            let plan = retentionPlan(
+                retention, segments, otherBytes: wal, trusted: trusted,
+                byteLimit: lowered(retention.bytes ?? diskShare()), state)
+            state.splits = plan.splits
+            if !plan.victims.isEmpty { remove(plan.victims, &state) }
+            if !plan.splits.isEmpty { compactSignal.raise() }
             return trusted
         }
         if let trusted { expireSnapshots(now: trusted) }

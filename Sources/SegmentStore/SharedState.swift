@@ -12,6 +12,8 @@ struct SharedState {
     var stored: UInt64 = 0
     var removed = RemovedSpans()
     var tombstones = Tombstones()
+    /// Changed under the `upkeep` lock only.
+    var pins = Pins()
     /// Why the store is degraded.
     var problems: [String] = []
     var readOnly: String?
@@ -92,6 +94,16 @@ struct UpkeepState {
     var retryAt = 0
     /// Files that the manifest in memory does not list any more: unlinked when the one on disk does not either.
     var unlinks: [String] = []
+    /// Segments that retention would remove if some of their traces were not worth more: compaction sorts them first.
+    var splits: Set<UInt64> = []
+    /// Segments that cannot be rewritten at the moment, and until when: monotonic milliseconds.
+    var blocked: [UInt64: Int] = [:]
+}
+
+extension UpkeepState {
+    mutating func block(_ ids: [UInt64], until time: Int) {
+        for id in ids { blocked[id] = time }
+    }
 }
 
 /// Acknowledged records that recovery did not find.

@@ -44,6 +44,23 @@ package struct RetentionPolicy: Hashable, Sendable {
     package var age: UInt64?
     /// Bytes of segments and WAL; nil: 80 % of the file system.
     package var bytes: UInt64?
+    /// What holds for a class besides; none for any but ``RetentionClass/pinned``: traces are not sorted.
+    package var classes: [RetentionClass: ClassBudget] = [:]
+    /// Nanoseconds of a span from which its trace is slow.
+    package var slowThreshold: UInt64 = 1_000_000_000
+
+    package init(age: UInt64? = nil, bytes: UInt64? = nil) {
+        self.age = age
+        self.bytes = bytes
+    }
+}
+
+/// How long and how much of one class is kept.
+package struct ClassBudget: Hashable, Sendable {
+    /// Nanoseconds since arrival, in place of the general age; nil: that, `UInt64.max`: for ever. No meaning for pins.
+    package var age: UInt64?
+    /// Bytes of segments; nil: no more than all classes together may have. Of pins: beyond it no more are taken.
+    package var bytes: UInt64?
 
     package init(age: UInt64? = nil, bytes: UInt64? = nil) {
         self.age = age

@@ -6,6 +6,7 @@ package enum StorePath {
     package static let meta = "META"
     package static let manifest = "MANIFEST"
     package static let tombstones = "TOMBSTONES"
+    package static let pins = "PINS"
     package static let walDirectory = "wal"
     package static let segmentDirectory = "segments"
     package static let quarantineDirectory = "quarantine"

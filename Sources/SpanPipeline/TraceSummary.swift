@@ -26,6 +26,8 @@ package struct TraceSummary: Hashable, Sendable {
     package var errorCount: Int
     /// Spans whose parent is not in the trace.
     package var orphanCount: Int
+    /// How many traces like this one it stands for, itself included: more than 1 after thinning.
+    package var weight: Double
     /// Sorted by name.
     package var services: [Service]
 
@@ -41,6 +43,7 @@ package struct TraceSummary: Hashable, Sendable {
         spanCount = spans.count
         errorCount = spans.count { $0.isError }
         orphanCount = tree.orphans.count
+        weight = spans.reduce(1) { max($0, $1.weight) }
         var byName: [String: Service] = [:]
         for span in spans {
             byName[span.serviceName, default: Service(name: span.serviceName, spanCount: 0, errorCount: 0)]

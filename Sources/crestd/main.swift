@@ -35,6 +35,7 @@ struct Crestd: ParsableCommand {
     @Option(help: "What buffers and caches may use together. (default: 512MiB)") var memoryLimit: String?
     @Option(help: "How long spans are kept: 7d, 12h, forever. (default: 7d)") var retentionAge: String?
     @Option(help: "How much is kept: 100GB, or a share of the disk. (default: 80%)") var retentionBytes: String?
+    @OptionGroup(title: "Retention by class") var classes: ClassOptions
     @Option(help: "How long snapshots are kept: 30d, forever. (default: 30d)") var snapshotAge: String?
     @Option(help: "How long every second of the metrics is kept: 24h, 7d, forever, off. (default: 24h)")
     var recorderAge: String?
@@ -59,6 +60,7 @@ struct Crestd: ParsableCommand {
             "statsd-gauge-sign": statsdGaugeSign,
         ]
         var flags = ["statsd": statsd, "statsd-mapping": statsdMapping].filter { !$0.value.isEmpty }
+        for (name, value) in classes.texts { flags[name] = [value] }
         for (name, value) in single { if let value { flags[name] = [value] } }
         return DaemonProgram(
             flags: flags, configPath: config,

@@ -11,8 +11,9 @@ private func filled() -> TestDaemon {
 
 private let firstSummary =
     #"{"traceID":"\#(firstID)","rootService":"web","rootName":"GET /buy","start":"2023-11-14T22:13:20.000000000Z","#
-    + #""startUnixNano":"1700000000000000000","durationNanos":5000000,"spanCount":2,"errorCount":0,"services":["#
-    + #"{"name":"Stock/1","spanCount":1,"errorCount":0},{"name":"web","spanCount":1,"errorCount":0}]}"#
+    + #""startUnixNano":"1700000000000000000","durationNanos":5000000,"spanCount":2,"errorCount":0,"#
+    + #""weight":1,"services":[{"name":"Stock/1","spanCount":1,"errorCount":0},"#
+    + #"{"name":"web","spanCount":1,"errorCount":0}]}"#
 
 @Suite struct OwnReadTests {
     @Test("A summary, byte for byte")
@@ -25,7 +26,8 @@ private let firstSummary =
     @Test("Explain says what was read, and is there only when asked for")
     func explain() {
         let text = filled().get("/api/crest/v1/search?service=web&explain=1").text
-        #expect(text.contains(#""explain":{"parts":{"total":1,"searched":1,"outsideOfTime":0,"withoutNames":0,"#))
+        #expect(text.contains(#""explain":{"traces":{"listed":2,"standFor":2},"parts":{"total":1,"#))
+        #expect(text.contains(#""searched":1,"outsideOfTime":0,"withoutNames":0,"#))
         #expect(text.contains(#""stages":[{"name":"search","nanoseconds":"#))
         #expect(!filled().get("/api/crest/v1/search?service=web").text.contains("explain"))
         #expect(filled().get("/api/crest/v1/search?explain=maybe").status == 400)

@@ -130,4 +130,14 @@ struct DiskFormatTests {
             }
         }
     }
+
+    @Test func pinsPage() throws {
+        let storeID = Array(0...15) as [UInt8]
+        var pins = Pins()
+        let trace = TraceID(high: 0x0102_0304_0506_0708, low: 0x090a_0b0c_0d0e_0f10)
+        pins.marks[Pins.Key(tenant: "default", traceID: trace)] = 1_000
+        let bytes = pins.encoded(storeID: storeID)
+        #expect(try dump("pins", on: "manifest.md") == formatted(bytes), "\n\(formatted(bytes))")
+        #expect(try Pins.decode(bytes, storeID: storeID) == pins)
+    }
 }

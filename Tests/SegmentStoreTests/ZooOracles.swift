@@ -12,6 +12,7 @@ enum ZooOracle: String, CaseIterable {
     case resume = "a full disk with room again is used again"
     case lock = "a directory has one owner"
     case quarantine = "damaged originals are kept"
+    case classes = "what is worth more is kept longer, pins for good, and thinning is counted"
     case snapshot = "a snapshot that was answered is whole after a power loss"
 
     func examine(_ rules: FaultyDisk.Rules) -> String? {
@@ -25,6 +26,7 @@ enum ZooOracle: String, CaseIterable {
             case .resume: return try resume(rules)
             case .lock: return try lock(rules)
             case .quarantine: return try quarantine(rules)
+            case .classes: return try classes(rules)
             case .snapshot: return try snapshot(rules)
             }
         } catch { return "\(error)" }
@@ -198,6 +200,31 @@ enum ZooOracle: String, CaseIterable {
             guard case .degraded = again.state else { return "damage in \(path) is not told" }
             let kept = "quarantine/" + (path.split(separator: "/").last ?? "")
             if before.disk.bytes(of: kept) != bytes { return "\(path) is not kept" }
+        }
+        return nil
+    }
+
+    /// Work with pins, classes and thinning; a power loss; more time than ordinary traces have.
+    private func classes(_ rules: FaultyDisk.Rules) throws -> String? {
+        for seed in 1...2 as ClosedRange<UInt64> {
+            let model = ClassModel(seed: seed, ordinaryBytes: 6_000, rules: rules)
+            ClassCrashTests.work(model)
+            guard let store = model.fixture.store else { return "does not open" }
+            if let defect = try model.defect() ?? model.fileDefect() { return "seed \(seed): \(defect)" }
+            let kinds = Set(store.classes.map(\.retentionClass))
+            if !kinds.isSuperset(of: [.error, .pinned]) { return "seed \(seed): nothing is sorted: \(kinds)" }
+            let before = store.ledgerTerms
+            model.fixture.disk = model.fixture.disk.crash(.powerLoss)
+            let again = try model.fixture.open()
+            if let defect = model.defect() { return "seed \(seed), after a power loss: \(defect)" }
+            let after = again.ledgerTerms
+            if after.thinned != before.thinned { return "\(before.thinned) thinned spans became \(after.thinned)" }
+            for _ in 0..<3 {
+                model.fixture.clock.advance(seconds: 500)
+                again.applyRetention(now: model.fixture.clock.now)
+                model.compact()
+            }
+            if let defect = model.defect() { return "seed \(seed), later: \(defect)" }
         }
         return nil
     }

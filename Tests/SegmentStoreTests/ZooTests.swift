@@ -37,7 +37,7 @@ struct ZooTests {
         #expect(Self.all.count >= 30)
     }
 
-    static let all = syncs + orders + bytes + manifests + rest + snapshots
+    static let all = syncs + orders + bytes + manifests + rest + snapshots + ZooClasses.all
 
     private static let syncs = [
         Specimen("the log is not synced before the answer", .crash) { $0.dropsSync = { $0.hasPrefix("wal/") } },

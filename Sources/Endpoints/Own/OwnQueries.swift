@@ -62,7 +62,8 @@ enum OwnQueries {
             }
             if parameters.explains {
                 json.key("explain")
-                json.explanation(call.budget.plan.counts, stages: clock.stages, bytesRead: call.budget.bytesCharged)
+                json.explanation(
+                    call.budget.plan.counts, of: summaries, stages: clock.stages, bytesRead: call.budget.bytesCharged)
             }
             json.endObject()
             return .json(json.bytes)

@@ -1,3 +1,4 @@
+internal import SpanPipeline
 internal import Telemetry
 internal import WireFormats
 
@@ -17,9 +18,16 @@ struct StageClock {
 extension JSONWriter {
     /// What a search read and what it could pass over, and why. Source: schemas/query/search.md, "Explain".
     mutating func explanation(
-        _ counts: QueryPlan.Counts, stages: [(name: String, nanoseconds: UInt64)], bytesRead: Int
+        _ counts: QueryPlan.Counts, of summaries: [TraceSummary], stages: [(name: String, nanoseconds: UInt64)],
+        bytesRead: Int
     ) {
         beginObject()
+        key("traces")
+        beginObject()
+        number("listed", summaries.count)
+        key("standFor")
+        weight(summaries.reduce(0) { $0 + $1.weight })
+        endObject()
         key("parts")
         beginObject()
         number("total", counts.parts)

@@ -30,6 +30,18 @@ enum StatusReport {
         json.number("headSpans", status.headSpanCount)
         json.number("headBytes", status.headBytes)
         json.number("walBytes", status.walBytes)
+        json.number("pinnedTraces", status.pinnedTraceCount)
+        json.key("classes")
+        json.beginObject()
+        for kind in status.classes {
+            json.key(escaping: kind.name)
+            json.beginObject()
+            json.number("segments", kind.segments)
+            json.number("spans", kind.spans)
+            json.number("bytes", kind.bytes)
+            json.endObject()
+        }
+        json.endObject()
         json.number("durableSequence", call.context.daemon.durableSequence())
         json.endObject()
         json.number("seriesCount", status.seriesCount)

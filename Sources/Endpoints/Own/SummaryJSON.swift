@@ -20,6 +20,8 @@ extension JSONWriter {
         number("durationNanos", summary.duration)
         number("spanCount", summary.spanCount)
         number("errorCount", summary.errorCount)
+        key("weight")
+        weight(summary.weight)
         key("services")
         beginArray()
         for service in summary.services {
@@ -30,6 +32,11 @@ extension JSONWriter {
             endObject()
         }
         endArray()
+    }
+
+    /// Whole numbers, as thinning makes them, without a fraction.
+    mutating func weight(_ weight: Double) {
+        if let whole = UInt64(exactly: weight) { number(whole) } else { number(weight) }
     }
 
     mutating func strings(_ list: [String]) {

@@ -42,6 +42,12 @@ package struct DaemonQuestions: Sendable {
     /// Deletes traces of the default tenant: durable and hidden from queries when it returns. Returns how many of
     /// them were there.
     package var delete: @Sendable ([TraceID]) -> Result<Int, DeletionRefusal> = { _ in .failure(.busy("no store")) }
+    /// Pins a trace of the default tenant: durable when it returns. True when it was not pinned before.
+    package var pin: @Sendable (TraceID) -> Result<Bool, PinRefusal> = { _ in .failure(.busy("no store")) }
+    /// Takes the pin out. True when there was one.
+    package var unpin: @Sendable (TraceID) -> Result<Bool, PinRefusal> = { _ in .failure(.busy("no store")) }
+    /// All pinned traces of the default tenant, newest pin first.
+    package var pins: @Sendable () -> [PinFacts] = { [] }
     package var status: @Sendable () -> DaemonStatus = { DaemonStatus() }
     /// Makes a snapshot; blocks until it is on disk.
     package var makeSnapshot: @Sendable () -> Result<SnapshotFacts, SnapshotRefusal> = {
@@ -94,6 +100,9 @@ package struct DaemonStatus: Sendable {
     package var headSpanCount = 0
     package var headBytes: UInt64 = 0
     package var walBytes: UInt64 = 0
+    /// Of those classes of which there are segments.
+    package var classes: [ClassFacts] = []
+    package var pinnedTraceCount = 0
     package var seriesCount = 0
     package var residentBytes: UInt64 = 0
     /// Plain sentences about what needs attention: read-only, quarantined files. Empty when all is well.

@@ -13,21 +13,24 @@ struct CompactionState {
     var settledSegments: [UInt64] = []
     var settledMarks = 0
     var settledAt = 0
+    /// The pins and segments of pinned traces of the last look for traces that are not pinned any more.
+    var demotedPins = Pins()
+    var demotedSegments: [UInt64] = []
 }
 
-/// The compactor's steps: several segments become one.
+/// The compactor's steps: several segments become one, or one of each class.
 ///
-/// Order, and what a crash after each line leaves: draft written, synced and verified (removed at the next start); the
-/// manifest with the result's id spent, so that a result which no manifest lists is removed at the next start; renamed
-/// and the folder synced; manifest with the result in place of its inputs: from here on it counts; readers; inputs
+/// Order, and what a crash after each line leaves: drafts written, synced and verified (removed at the next start); the
+/// manifest with the results' ids spent, so that a result which no manifest lists is removed at the next start; renamed
+/// and the folder synced; manifest with the results in place of their inputs: from here on they count; readers; inputs
 /// unlinked (or removed at the next start). Queries read the inputs until the swap, and those that hold a reader after.
 /// Source: schemas/disk/segment.md, "Publishing".
 extension SegmentStore {
-    private static let retryMilliseconds = 60_000
+    static let mergeRetryMilliseconds = 60_000
     private static let settleMilliseconds = 30_000
 
-    /// Merges one run of segments, or rewrites one with deleted traces. False when there was nothing to do or it
-    /// failed; the inputs then stay as they are.
+    /// Merges one run of segments, or rewrites one: to sort it, for deleted traces, or to thin it. False when there was
+    /// nothing to do or it failed; the inputs then stay as they are.
     @discardableResult
     package func compactStep() -> Bool {
         compaction.withLock { state in
@@ -35,13 +38,12 @@ extension SegmentStore {
             let now = monotonicMilliseconds()
             guard !configuration.runsThreads || now >= state.retryAt else { return false }
             settle(&state, now)
-            let inputs = nextInputs(state)
-            guard !inputs.isEmpty else { return false }
+            guard let work = nextWork(&state) else { return false }
             do throws(MergeError) {
-                try compact(inputs)
+                try compact(work)
                 return true
             } catch {
-                note(error, inputs, &state, now)
+                note(error, work.inputs, &state, now)
                 return false
             }
         }
@@ -55,9 +57,12 @@ extension SegmentStore {
         case .segment(let error):
             configuration.log(.error, "compaction leaves a segment alone: \(error)")
             let damaged = inputs.filter { error.description.contains($0.reader.name) }
-            state.unreadable.formUnion((damaged.isEmpty ? inputs : damaged).map(\.entry.id))
+            let ids = (damaged.isEmpty ? inputs : damaged).map(\.entry.id)
+            state.unreadable.formUnion(ids)
+            return upkeep.withLock { $0.block(ids, until: .max) }
         }
-        state.retryAt = now + Self.retryMilliseconds
+        state.retryAt = now + Self.mergeRetryMilliseconds
+        upkeep.withLock { $0.block(inputs.map(\.entry.id), until: state.retryAt) }
     }
 
     // MARK: What to do
@@ -75,105 +80,93 @@ extension SegmentStore {
         state.settledAt = now
     }
 
-    private func nextInputs(_ state: CompactionState) -> [StoredSegment] {
-        let segments = shared.withLock { $0.segments }.filter { !state.unreadable.contains($0.entry.id) }
-        let policy = configuration.compaction
-        let retention = configuration.retention
-        let bytes = min(policy.segmentBytes, retention.bytes.map { $0 / 8 } ?? .max)
-        let candidates = segments.map {
-            CompactionCandidate(entry: $0.entry, earliestArrival: $0.reader.summary.earliestArrival)
-        }
-        var chosen = policy.nextRun(candidates, bytes: bytes, arrivals: retention.age.map { $0 / 8 } ?? .max)
-        if chosen.isEmpty {
-            let now = configuration.wallClock()
-            let delay = isDiskLow ? 0 : policy.deletionDelay
-            let due = state.deletions.filter { now >= $0.value && now - $0.value >= delay }
-            if let oldest = due.min(by: { ($0.value, $0.key) < ($1.value, $1.key) }) { chosen = [oldest.key] }
-        }
-        let inputs = segments.filter { chosen.contains($0.entry.id) }
-        return hasRoom(for: inputs) ? inputs : []
-    }
-
-    private func hasRoom(for inputs: [StoredSegment]) -> Bool {
-        guard !inputs.isEmpty else { return false }
-        do {
-            let space = try disk.space()
-            // A rewrite alone removes more than it writes: what is reserved is there for it.
-            let reserve = inputs.count == 1 ? 0 : configuration.watermarks(of: space).hard
-            return space.freeBytes >= inputs.reduce(reserve) { $0 &+ $1.entry.byteCount }
-        } catch { return false }
-    }
-
     // MARK: Doing it
 
-    private func compact(_ inputs: [StoredSegment]) throws(MergeError) {
-        let id = commits.withLock { state in
-            defer { state.nextSegmentID &+= 1 }
-            return state.nextSegmentID
-        }
-        let level = inputs.reduce(0) { max($0, $1.entry.level) }
-        let identity = SegmentIdentity(
-            id: id, level: inputs.count == 1 ? level : level &+ 1,
-            firstSequence: inputs.reduce(.max) { min($0, $1.entry.firstSequence) },
-            lastSequence: inputs.reduce(0) { max($0, $1.entry.lastSequence) }, storeID: storeID,
-            replaces: inputs.map(\.entry.id))
-        let path = StorePath.segment(
-            first: identity.firstSequence, last: identity.lastSequence, id: id, level: identity.level)
-        let draft = path + StorePath.draftSuffix
+    /// A result on its way: its name, and where it is written.
+    private struct Draft {
+        let identity: SegmentIdentity
+        let file: any DiskFile
+        let path: String
+
+        var draft: String { path + StorePath.draftSuffix }
+    }
+
+    private func compact(_ work: CompactionWork) throws(MergeError) {
+        let sorting = sorting(of: work)
+        let names = CompactionNames(work, sorting, storeID: storeID, firstID: takeIDs(sorting.isNeeded))
+        var drafts: [RetentionClass: Draft] = [:]
         do throws(MergeError) {
-            let result = try writeMerged(inputs, identity, draft)
-            try verify(draft, result, of: inputs)
-            try publish(Merged(identity: identity, result: result, draft: draft, path: path, inputs: inputs))
+            let result = try writeMerged(work, sorting, names, &drafts)
+            let written = result.outputs.compactMap { drafts[$0.identity.standing.retentionClass] }
+            try verify(written.map(\.draft), result, of: work.inputs)
+            try publish(Merged(result: result, paths: written.map(\.path), inputs: work.inputs, sorting: sorting))
         } catch {
-            // Best effort: the next start removes it.
-            try? disk.remove(draft)
+            // Best effort: the next start removes them.
+            for draft in drafts.values { try? disk.remove(draft.draft) }
             throw error
         }
     }
 
+    /// Ids for a result of each class that there may be; those not needed are never used.
+    private func takeIDs(_ isSorted: Bool) -> UInt64 {
+        commits.withLock { state in
+            defer { state.nextSegmentID &+= isSorted ? UInt64(RetentionClass.allCases.count) : 1 }
+            return state.nextSegmentID
+        }
+    }
+
     private func writeMerged(
-        _ inputs: [StoredSegment], _ identity: SegmentIdentity, _ draft: String
+        _ work: CompactionWork, _ sorting: TraceSorting, _ names: CompactionNames,
+        _ drafts: inout [RetentionClass: Draft]
     ) throws(MergeError) -> MergeResult {
-        let file: any DiskFile
-        do { file = try disk.createDraft(draft) } catch { throw .disk(error) }
-        defer { file.close() }
+        defer { for draft in drafts.values { draft.file.close() } }
         var merge = SegmentMerge(
-            inputs.map(\.reader), tombstones: shared.withLock { $0.tombstones },
-            compressionLevel: configuration.compressionLevel, blockSpans: configuration.compaction.blockSpans)
+            work.inputs.map(\.reader), sorting: sorting, compressionLevel: configuration.compressionLevel,
+            blockSpans: configuration.compaction.blockSpans)
         let pace = Pace(configuration.compaction.bytesPerSecond)
-        let result = try merge.run(identity, compressionLevel: configuration.compressionLevel) {
-            (bytes) throws(DiskError) in
+        let result = try merge.run(identity: names.identity) { (kind, bytes) throws(DiskError) in
+            if let draft = drafts[kind] { return try draft.file.append(bytes) }
+            let path = names.path(kind)
+            let file = try disk.createDraft(path + StorePath.draftSuffix)
+            drafts[kind] = Draft(identity: names.identity(kind), file: file, path: path)
             try file.append(bytes)
         } pause: { (bytes) throws(MergeError) in
             if isStopping.load(ordering: .relaxed) { throw .stopped }
             if configuration.runsThreads { pace.wait(after: bytes) }
         }
-        do { try file.syncData() } catch { throw .disk(error) }
+        for draft in drafts.values { do { try draft.file.syncData() } catch { throw .disk(error) } }
         return result
     }
 
-    /// Reads the draft back: every checksum, and not a span more or less than there should be.
-    private func verify(_ draft: String, _ result: MergeResult, of inputs: [StoredSegment]) throws(MergeError) {
-        let file: any DiskFile
-        do { file = try disk.open(draft) } catch { throw .disk(error) }
-        do throws(SegmentError) {
-            let reader = try SegmentReader(file: file, name: draft)
-            try reader.verify()
-            let taken = inputs.reduce(0) { $0 &+ $1.entry.spanCount }
-            guard reader.summary.spanCount == result.summary.spanCount,
-                taken == result.summary.spanCount &+ result.deleted &+ result.repeated
-            else { throw .damaged(file: draft, block: nil, "\(taken) spans became \(result)") }
-        } catch { throw .segment(error) }
+    /// Reads the drafts back: every checksum, and not a span more or less than there should be.
+    private func verify(
+        _ drafts: [String], _ result: MergeResult, of inputs: [StoredSegment]
+    ) throws(MergeError) {
+        var found: UInt64 = 0
+        for draft in drafts {
+            let file: any DiskFile
+            do { file = try disk.open(draft) } catch { throw .disk(error) }
+            do throws(SegmentError) {
+                let reader = try SegmentReader(file: file, name: draft)
+                try reader.verify()
+                found &+= reader.summary.spanCount
+            } catch { throw .segment(error) }
+        }
+        let taken = inputs.reduce(0) { $0 &+ $1.entry.spanCount }
+        guard found == result.spanCount, taken == found &+ result.deleted &+ result.repeated &+ result.thinned else {
+            let name = drafts.first ?? inputs.first?.reader.name ?? ""
+            throw .segment(.damaged(file: name, block: nil, "\(taken) spans became \(result)"))
+        }
     }
 
     // MARK: Publishing
 
     private struct Merged {
-        let identity: SegmentIdentity
         let result: MergeResult
-        let draft: String
-        let path: String
+        /// Of the results, in their order.
+        let paths: [String]
         let inputs: [StoredSegment]
+        let sorting: TraceSorting
     }
 
     private func publish(_ merged: Merged) throws(MergeError) {
@@ -190,50 +183,67 @@ extension SegmentStore {
         let ids = Set(merged.inputs.map(\.entry.id))
         // Retention may have removed one meanwhile.
         guard state.manifest.segments.filter({ ids.contains($0.id) }).count == ids.count else { throw .stopped }
-        state.manifest.nextSegmentID = max(state.manifest.nextSegmentID, merged.identity.id &+ 1)
+        let newest = merged.result.outputs.map(\.identity.id).max() ?? 0
+        state.manifest.nextSegmentID = max(state.manifest.nextSegmentID, newest &+ 1)
         guard writeManifest(&state) else {
             throw .disk(DiskError(call: .rename, path: StorePath.manifest, code: DiskError.unexpectedEnd))
         }
-        let reader: SegmentReader
+        var readers: [SegmentReader] = []
         do {
-            try disk.rename(merged.draft, to: merged.path)
+            for path in merged.paths { try disk.rename(path + StorePath.draftSuffix, to: path) }
             try disk.syncDirectory(StorePath.segmentDirectory)
-            reader = try SegmentReader(file: segmentFiles.file(merged.path), name: merged.path)
+            for path in merged.paths { readers.append(try SegmentReader(file: segmentFiles.file(path), name: path)) }
+            guard keepsPins(merged, readers) else { throw MergeError.stopped }
         } catch {
-            // No manifest lists it, so the next start removes it if this does not.
-            try? disk.remove(merged.path)
+            // No manifest lists them, so the next start removes them if this does not.
+            for path in merged.paths { try? disk.remove(path) }
             if let error = error as? DiskError { throw .disk(error) }
             if let error = error as? SegmentError { throw .segment(error) }
             throw .stopped
         }
-        swap(merged, reader, ids, &state)
+        swap(merged, readers, ids, &state)
     }
 
-    /// The result takes the place of its inputs, whatever fails from here on.
-    private func swap(_ merged: Merged, _ reader: SegmentReader, _ ids: Set<UInt64>, _ state: inout UpkeepState) {
+    /// Whether no trace was thinned that was pinned since the merge began.
+    private func keepsPins(_ merged: Merged, _ readers: [SegmentReader]) -> Bool {
+        guard merged.result.thinned > 0 else { return true }
+        var added = shared.withLock { $0.pins }
+        added.marks = added.marks.filter { merged.sorting.pins.marks[$0.key] == nil }
+        guard !added.isEmpty else { return true }
+        return added.marks.keys.allSatisfy { key in
+            var one = Pins()
+            one.marks[key] = 0
+            return !merged.inputs.contains { holdsPin($0, one, merged.sorting.tombstones) }
+                || readers.contains { (try? $0.extent(of: key.traceID, tenant: key.tenant)) != .some(nil) }
+        }
+    }
+
+    /// The results take the place of their inputs, whatever fails from here on.
+    private func swap(
+        _ merged: Merged, _ readers: [SegmentReader], _ ids: Set<UInt64>, _ state: inout UpkeepState
+    ) {
         let result = merged.result
-        let entry = ManifestSegment(merged.identity, result.summary)
-        let isEmpty = result.summary.spanCount == 0
+        let segments = zip(result.outputs, readers).map { output, reader in
+            StoredSegment(entry: ManifestSegment(output.identity, output.summary), reader: reader)
+        }
         state.manifest.segments.removeAll { ids.contains($0.id) }
-        if !isEmpty { state.manifest.segments.append(entry) }
-        state.manifest.removed.deleted &+= result.deleted
-        state.manifest.removed.merged &+= result.repeated
+        state.manifest.segments += segments.map(\.entry)
+        state.manifest.removed.add(result)
         writeManifest(&state)
         shared.withLock { shared in
             shared.segments.removeAll { ids.contains($0.entry.id) }
-            if !isEmpty { shared.insert(StoredSegment(entry: entry, reader: reader)) }
-            shared.removed.deleted &+= result.deleted
-            shared.removed.merged &+= result.repeated
+            for segment in segments { shared.insert(segment) }
+            shared.removed.add(result)
         }
         for input in merged.inputs { input.reader.keepOpen() }
         state.unlinks += merged.inputs.map(\.entry.path)
-        if isEmpty { state.unlinks.append(merged.path) }
         removeUnlisted(&state)
         let before = merged.inputs.reduce(0) { $0 &+ $1.entry.byteCount }
+        let classes = segments.map { "\($0.retentionClass.name) \($0.entry.byteCount)" }.joined(separator: ", ")
         configuration.log(
             .info,
-            "merged \(ids.count) segments of \(before) bytes into \(result.summary.byteCount); "
-                + "\(result.deleted) spans deleted, \(result.repeated) repeated")
+            "merged \(ids.count) segments of \(before) bytes into \(result.byteCount) (\(classes)); "
+                + "\(result.deleted) spans deleted, \(result.repeated) repeated, \(result.thinned) thinned")
     }
 
     /// Unlinks what no manifest lists any more. A file that cannot be unlinked is left to the next start.

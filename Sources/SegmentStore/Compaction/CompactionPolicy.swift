@@ -10,6 +10,8 @@ package struct CompactionPolicy: Hashable, Sendable {
     package var bytesPerSecond: UInt64 = 64 << 20
     /// Nanoseconds after which a segment is written anew for nothing but a deleted trace in it.
     package var deletionDelay: UInt64 = 600 * 1_000_000_000
+    /// Nanoseconds since its newest arrival after which a segment may be thinned: late spans have come by then.
+    package var quietTime: UInt64 = 60 * 1_000_000_000
     /// Spans of one block.
     package var blockSpans = 8_192
 
@@ -21,6 +23,10 @@ struct CompactionCandidate {
     var entry: ManifestSegment
     /// Unix nanoseconds.
     var earliestArrival: UInt64
+    var retentionClass = RetentionClass.mixed
+    /// Nanoseconds and bytes that a merge of its class may span.
+    var longestRun = UInt64.max
+    var largestRun = UInt64.max
 }
 
 extension CompactionPolicy {
@@ -29,23 +35,30 @@ extension CompactionPolicy {
 
     /// The ids of the segments to merge next; empty when there is nothing to do.
     ///
-    /// Lowest level first, and in it the oldest run. A run must not make more than `bytes`, nor span more than
-    /// `arrivals` nanoseconds: retention removes whole segments and would have to wait for the newest span of each.
-    func nextRun(_ candidates: [CompactionCandidate], bytes: UInt64, arrivals: UInt64) -> [UInt64] {
+    /// Lowest level first, and in it the oldest run of one class. A run must not make more bytes, nor span more time of
+    /// arrival than its class may: retention removes whole segments and would have to wait for the newest span of each.
+    func nextRun(_ candidates: [CompactionCandidate]) -> [UInt64] {
         let width = max(2, fanIn)
         for level in Set(candidates.map(\.entry.level)).sorted() where level < Self.topLevel {
-            let peers = candidates.filter { $0.entry.level == level }.sorted {
-                ($0.entry.lastSequence, $0.entry.id) < ($1.entry.lastSequence, $1.entry.id)
-            }
-            guard peers.count >= width else { continue }
-            for first in 0...(peers.count - width) {
-                let run = peers[first..<first + width]
-                let size = run.reduce(0) { $0 &+ $1.entry.byteCount }
-                let oldest = run.reduce(UInt64.max) { min($0, $1.earliestArrival) }
-                let newest = run.reduce(0) { max($0, $1.entry.latestArrival) }
-                if size <= bytes, newest <= oldest || newest - oldest <= arrivals { return run.map(\.entry.id) }
+            for kind in RetentionClass.allCases {
+                let peers = candidates.filter { $0.entry.level == level && $0.retentionClass == kind }.sorted {
+                    ($0.entry.lastSequence, $0.entry.id) < ($1.entry.lastSequence, $1.entry.id)
+                }
+                guard peers.count >= width else { continue }
+                for first in 0...(peers.count - width) {
+                    let run = peers[first..<first + width]
+                    if isGood(run) { return run.map(\.entry.id) }
+                }
             }
         }
         return []
+    }
+
+    private func isGood(_ run: ArraySlice<CompactionCandidate>) -> Bool {
+        guard let peer = run.first else { return false }
+        let size = run.reduce(0) { $0 &+ $1.entry.byteCount }
+        let oldest = run.reduce(UInt64.max) { min($0, $1.earliestArrival) }
+        let newest = run.reduce(0) { max($0, $1.entry.latestArrival) }
+        return size <= min(segmentBytes, peer.largestRun) && (newest <= oldest || newest - oldest <= peer.longestRun)
     }
 }

@@ -25,6 +25,7 @@ extension SegmentStore {
             commits.withLock { mark(found, tenant, through: $0.nextSequence &- 1) }
         }
         if let failure { throw failure }
+        unpinDeleted(found, tenant)
         configuration.log(.info, "deleted \(found.count) traces")
         compactSignal.raise()
         return found.count

@@ -12,26 +12,28 @@ final class MergeCursor {
     }
 
     let reader: SegmentReader
+    /// Its place among the merge's.
+    let number: Int
     /// The segment's tenants as indexes of the merge's.
     private let tenants: [Int]
     private let inflater = PieceInflater()
     private let skipped: Set<Int>
-    private var nextBlock = 0
+    /// One more than the number of the block at hand.
+    private(set) var nextBlock = 0
     private var trace = 0
     /// Spans of the trace at hand that were taken.
     private var row = 0
     /// The block at hand; nil at the end.
     private(set) var block: BlockBatch?
-    /// Where the merge holds the block's batch.
-    var slot = 0
     /// The trace at hand; nil at the end.
     private(set) var key: Key?
     private(set) var bytesRead: UInt64 = 0
 
     /// - Parameter skipped: blocks to leave out.
-    init(_ reader: SegmentReader, tenants: [String], skipping skipped: Set<Int> = []) {
+    init(_ reader: SegmentReader, number: Int, tenants: [String], skipping skipped: Set<Int> = []) {
         self.skipped = skipped
         self.reader = reader
+        self.number = number
         self.tenants = reader.footer.tenants.map { tenants.firstIndex(of: $0) ?? 0 }
     }
 
@@ -42,6 +44,47 @@ final class MergeCursor {
     /// The span at hand.
     var currentRow: Int { (block?.traces[trace].rows.lowerBound ?? 0) + row }
     var start: UInt64 { block?.batch.spans[currentRow].start ?? 0 }
+
+    /// The class that the spans left of the trace at hand give it, those in later blocks too.
+    ///
+    /// - Parameter slow: nanoseconds of a span from which the trace is slow.
+    func retentionClass(slow: UInt64) throws(SegmentError) -> RetentionClass {
+        guard let block, let key else { return .ordinary }
+        var result = RetentionClass.ordinary
+        for span in block.batch.spans[currentRow..<block.traces[trace].rows.upperBound] {
+            if span.status == 2 { return .error }
+            if span.end > span.start, span.end - span.start >= slow { result = .slow }
+        }
+        guard trace == block.traces.count - 1 else { return result }
+        for index in nextBlock..<max(nextBlock, reader.footer.blocks.count) {
+            let entry = reader.footer.blocks[index]
+            if skipped.contains(index) { continue }
+            guard tenants[entry.tenant] == key.tenant, entry.firstHigh == key.id.high, entry.firstLow == key.id.low
+            else { break }
+            let more = try retentionClass(of: key.id, inBlock: index, slow: slow)
+            if more == .error { return .error }
+            if more == .slow { result = .slow }
+        }
+        return result
+    }
+
+    private func retentionClass(
+        of id: TraceID, inBlock index: Int, slow: UInt64
+    ) throws(SegmentError) -> RetentionClass {
+        var block = reader.block(index, inflater)
+        let traces = try BlockTraces(&block)
+        guard let trace = traces.find(id) else { return .ordinary }
+        let rows = traces.firstRows[trace]..<traces.firstRows[trace + 1]
+        let status = try block.integers(ColumnID.status, count: block.entry.spans, rows: rows)
+        let durations = try block.integers(ColumnID.duration, count: block.entry.spans, rows: rows)
+        var result = RetentionClass.ordinary
+        for row in rows {
+            if status[row] == 2 { return .error }
+            // A span that ends before its start has a wrapped duration, which no clock reaches.
+            if durations[row] >= slow, durations[row] < 1 << 63 { result = .slow }
+        }
+        return result
+    }
 
     /// Loads the next block with a span in it; false at the end.
     @discardableResult
@@ -69,6 +112,7 @@ final class MergeCursor {
     }
 
     /// Steps over the span at hand. True when a new block was loaded.
+    @discardableResult
     func advance() throws(SegmentError) -> Bool {
         row += 1
         guard let block, row >= block.traces[trace].rows.count else { return false }
@@ -76,6 +120,7 @@ final class MergeCursor {
     }
 
     /// Steps over what is left of the trace at hand in the block. True when a new block was loaded.
+    @discardableResult
     func skipTrace() throws(SegmentError) -> Bool {
         guard let block else { return false }
         return try nextTrace(block)

@@ -11,6 +11,11 @@ package struct Tombstones: Hashable, Sendable {
     package struct Key: Hashable, Sendable {
         package var tenant: String
         package var traceID: TraceID
+
+        package init(tenant: String, traceID: TraceID) {
+            self.tenant = tenant
+            self.traceID = traceID
+        }
     }
 
     package struct Mark: Hashable, Sendable {

@@ -85,9 +85,18 @@ extension Recovery {
         problem("segment \(name) with \(segment.spanCount) spans is \(isKept ? "in quarantine" : "missing")")
     }
 
+    /// Whether a segment is of a merge that did not come to its end: not all results are there, all inputs are.
+    private func isUnfinished(_ identity: SegmentIdentity, _ present: Set<UInt64>) -> Bool {
+        report.isManifestRebuilt && !identity.siblings.isEmpty && !present.isSuperset(of: identity.siblings)
+            && present.isSuperset(of: identity.replaces)
+    }
+
     /// Drops what a live segment replaces, and counts.
     private mutating func settle(_ candidates: [StoredSegment]) throws {
-        let replaced = Set(candidates.flatMap(\.reader.identity.replaces))
+        let present = Set(candidates.map(\.entry.id))
+        let unfinished = Set(candidates.filter { isUnfinished($0.reader.identity, present) }.map(\.entry.id))
+        let replaced = unfinished.union(
+            candidates.filter { !unfinished.contains($0.entry.id) }.flatMap(\.reader.identity.replaces))
         for segment in candidates.sorted(by: { $0.entry.id < $1.entry.id }) {
             if replaced.contains(segment.entry.id) {
                 try disk.remove(segment.reader.name)

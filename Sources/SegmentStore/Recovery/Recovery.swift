@@ -45,6 +45,7 @@ struct Recovery {
             try identify()
             try loadTombstones()
             try loadSegments()
+            try loadPins()
             try replay()
             try clampTombstones()
             return try finish(ownerLock)

@@ -6,10 +6,25 @@ enum BloomFilter {
     private static let probes = 7
 
     /// The words of a filter for that many distinct hashes, all still zero.
-    static func emptyWords(hashes: Int, bitsPerHash: Int) -> [UInt64] {
+    static func emptyWords(hashes: Int, bitsPerHash: Int, foldable: Bool = false) -> [UInt64] {
         let lineBits = SegmentFormat.filterLineBytes * 8
-        let lines = max(1, (hashes * bitsPerHash + lineBits - 1) / lineBits)
+        var lines = max(1, (hashes * bitsPerHash + lineBits - 1) / lineBits)
+        if foldable {
+            let unit = 1 << max(0, Int.bitWidth - 1 - lines.leadingZeroBitCount - 3)
+            lines = (lines + unit - 1) / unit * unit
+        }
         return [UInt64](repeating: 0, count: lines * wordsPerLine)
+    }
+
+    /// The filter of the same hashes with half as many lines; nil when there is an odd number of them.
+    ///
+    /// With half the lines a hash belongs to half its line, rounded down: so each two neighbours become one.
+    static func folded(_ words: [UInt64]) -> [UInt64]? {
+        guard words.count % (2 * wordsPerLine) == 0 else { return nil }
+        return (0..<words.count / 2).map { index in
+            let first = index / wordsPerLine * 2 * wordsPerLine + index % wordsPerLine
+            return words[first] | words[first + wordsPerLine]
+        }
     }
 
     @inline(__always)

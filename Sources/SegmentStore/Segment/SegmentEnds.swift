@@ -14,7 +14,7 @@ struct SegmentHeader {
         writer.write(SegmentFormat.majorVersion)
         writer.write(SegmentFormat.minorVersion)
         writer.write(identity.level)
-        writer.write(UInt8(0))
+        writer.write(identity.standing.encoded)
         writer.write(UInt16(0))
         writer.write(UInt16(0))
         let padding = [UInt8](repeating: 0, count: SegmentFormat.storeIDBytes)
@@ -38,13 +38,14 @@ struct SegmentHeader {
             let major = try reader.read(UInt8.self)
             _ = try reader.read(UInt8.self)
             let level = try reader.read(UInt8.self)
-            _ = try reader.read(UInt8.self)
+            let standing = try reader.read(UInt8.self)
             let incompatible = try reader.read(UInt16.self)
             _ = try reader.read(UInt16.self)
             let storeID = try reader.readBytes(SegmentFormat.storeIDBytes)
             identity = SegmentIdentity(
                 id: try reader.read(UInt64.self), level: level, firstSequence: try reader.read(UInt64.self),
                 lastSequence: try reader.read(UInt64.self), storeID: storeID)
+            identity.standing = SegmentStanding(encoded: standing)
             _ = try reader.read(UInt32.self)
             let stored = try reader.read(UInt32.self)
             guard stored == crc32c(Array(bytes[..<(SegmentFormat.headerBytes - 4)])) else {

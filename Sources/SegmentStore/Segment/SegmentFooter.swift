@@ -6,6 +6,7 @@ internal import Bytes
 struct SegmentFooter: Sendable {
     var summary = SegmentSummary()
     var replaces: [UInt64] = []
+    var siblings: [UInt64] = []
     var tenants: [String] = []
     var keys: [[UInt8]] = []
     var blocks: [BlockEntry] = []
@@ -34,7 +35,11 @@ struct SegmentFooter: Sendable {
         for id in replaces { writer.write(id) }
         writer.writeVarint(UInt64(tenants.count))
         for tenant in tenants { writer.writeText(Array(tenant.utf8)) }
-        if summary.omittedCount > 0 { writer.writeVarint(summary.omittedCount) }
+        if summary.omittedCount > 0 || !siblings.isEmpty { writer.writeVarint(summary.omittedCount) }
+        if !siblings.isEmpty {
+            writer.writeVarint(UInt64(siblings.count))
+            for id in siblings { writer.write(id) }
+        }
         return writer.bytes
     }
 
@@ -100,6 +105,10 @@ extension SegmentFooter {
             tenants.append(String(decoding: try reader.readText(), as: UTF8.self))
         }
         if !reader.isAtEnd { summary.omittedCount = try reader.readVarint() }
+        guard !reader.isAtEnd else { return }
+        for _ in 0..<(try reader.readCount(limit: reader.remaining / 8)) {
+            siblings.append(try reader.read(UInt64.self))
+        }
     }
 
     private mutating func readKeys(_ bytes: [UInt8]) throws(ByteReadError) {

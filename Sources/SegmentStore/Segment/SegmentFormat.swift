@@ -171,6 +171,9 @@ package struct SegmentIdentity: Hashable, Sendable {
     package var storeID: [UInt8]
     /// Ids of the segments this one takes the place of.
     package var replaces: [UInt64]
+    package var standing = SegmentStanding()
+    /// Ids of the segments that take the place of the same ones together, this one among them; empty when it is alone.
+    package var siblings: [UInt64] = []
 
     package init(
         id: UInt64, level: UInt8 = 0, firstSequence: UInt64 = 0, lastSequence: UInt64 = 0,

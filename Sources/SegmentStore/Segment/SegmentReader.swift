@@ -47,6 +47,7 @@ package final class SegmentReader: Sendable {
             file, name, size: size, header: headerBytes, trailer: trailer, inflater: inflater)
         var identity = header.identity
         identity.replaces = footer.replaces
+        identity.siblings = footer.siblings
         self.identity = identity
         var summary = footer.summary
         summary.byteCount = size

@@ -20,6 +20,17 @@ struct TraceFilter: Sendable {
         words = BloomFilter.emptyWords(hashes: traceCount, bitsPerHash: Self.bitsPerTrace)
     }
 
+    /// The same, of a length that ``fold(to:)`` can halve; at most an eighth longer.
+    init(foldable traceCount: Int) {
+        words = BloomFilter.emptyWords(hashes: traceCount, bitsPerHash: Self.bitsPerTrace, foldable: true)
+    }
+
+    /// Becomes as short as `traceCount` traces need, if there are no more in it.
+    mutating func fold(to traceCount: Int) {
+        let least = BloomFilter.emptyWords(hashes: traceCount, bitsPerHash: Self.bitsPerTrace).count
+        while words.count / 2 >= least, let half = BloomFilter.folded(words) { words = half }
+    }
+
     mutating func insert(_ high: UInt64, _ low: UInt64) {
         words.withUnsafeMutableBufferPointer { BloomFilter.insert(Self.hash(high, low), into: $0) }
     }

@@ -34,7 +34,7 @@ package struct SnapshotRestore {
                 try onDisk { () throws(DiskError) in try target.makeDirectory(directory) }
             }
             for segment in manifest.segments { try restore(segment, of: manifest.storeID) }
-            try restoreTombstones()
+            try restoreMarks()
             try onDisk { () throws(DiskError) in
                 try target.syncDirectory(StorePath.segmentDirectory)
                 try target.replace(StorePath.meta, with: meta, in: "")
@@ -78,9 +78,11 @@ package struct SnapshotRestore {
     }
 
     /// Copied, not linked: the restored store writes its own.
-    private func restoreTombstones() throws(RestoreError) {
-        do throws(DiskError) { try copy(StorePath.tombstones) } catch {
-            guard error.isMissing else { throw .disk(error) }
+    private func restoreMarks() throws(RestoreError) {
+        for name in [StorePath.tombstones, StorePath.pins] {
+            do throws(DiskError) { try copy(name) } catch {
+                guard error.isMissing else { throw .disk(error) }
+            }
         }
     }
 
@@ -114,7 +116,8 @@ package struct SnapshotRestore {
 
     /// Takes away what this attempt made; what is not there was not made.
     private func undo(_ manifest: Manifest) {
-        for path in manifest.segments.map(\.path) + [StorePath.tombstones, StorePath.meta] { try? target.remove(path) }
+        let marks = [StorePath.tombstones, StorePath.pins, StorePath.meta]
+        for path in manifest.segments.map(\.path) + marks { try? target.remove(path) }
         for directory in [StorePath.walDirectory, StorePath.segmentDirectory, StorePath.quarantineDirectory] {
             try? target.removeDirectory(directory)
         }

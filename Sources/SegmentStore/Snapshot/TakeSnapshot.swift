@@ -102,9 +102,11 @@ extension SegmentStore {
         for segment in manifest.segments { try disk.link(segment.path, to: "\(folder)/\(segment.path)") }
         try disk.syncDirectory(segments)
         try disk.link(StorePath.meta, to: "\(folder)/\(StorePath.meta)")
-        // Deleted traces whose spans are still in a segment stay deleted; the file is replaced, never changed.
-        do { try disk.link(StorePath.tombstones, to: "\(folder)/\(StorePath.tombstones)") } catch {
-            guard error.isMissing else { throw error }
+        // Deleted traces whose spans are still in a segment stay deleted; the files are replaced, never changed.
+        for name in [StorePath.tombstones, StorePath.pins] {
+            do { try disk.link(name, to: "\(folder)/\(name)") } catch {
+                guard error.isMissing else { throw error }
+            }
         }
         try disk.replace("\(folder)/\(StorePath.manifest)", with: manifest.encoded(), in: folder)
         try disk.replace("\(folder)/\(StorePath.snapshotMark)", with: snapshot.encoded(), in: folder)

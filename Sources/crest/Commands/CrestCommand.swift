@@ -15,6 +15,7 @@ struct CrestCommand: AsyncParsableCommand {
               crest search --error --sort duration --limit 1 -o ids | crest trace -
               crest trace 0af7651916cd43dd8448eb211c80319c --attributes
               crest delete 0af7651916cd43dd8448eb211c80319c
+              crest pin 0af7651916cd43dd8448eb211c80319c
               crest metrics get order_process_time_seconds --quantile 0.99
               crest explain 'order.count:1|c|#region:eu'
               crest ledger
@@ -27,7 +28,7 @@ struct CrestCommand: AsyncParsableCommand {
         subcommands: [
             TraceCommand.self, DeleteCommand.self, SearchCommand.self, ServicesCommand.self, OperationsCommand.self,
             MetricsCommand.self, ExplainCommand.self, LedgerCommand.self, StatusCommand.self, SendCommand.self,
-            StoreCommand.self,
+            PinCommand.self, UnpinCommand.self, PinsCommand.self, StoreCommand.self,
         ])
 }
 

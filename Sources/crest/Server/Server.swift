@@ -50,13 +50,16 @@ struct Server {
     }
 
     /// POST of a body; any 2xx will do.
-    func post(_ path: String, contentType: String, body: String) async throws(Failure) -> Answer {
+    /// - Parameter unknown: as with `get`.
+    func post(
+        _ path: String, contentType: String, body: String, unknown: String? = nil
+    ) async throws(Failure) -> Answer {
         var request = HTTPClientRequest(url: base + path)
         request.method = .POST
         request.headers.add(name: "content-type", value: contentType)
         request.body = .bytes(Array(body.utf8))
         let answer = try await exchange(request)
-        try check(answer, path: path, unknown: nil)
+        try check(answer, path: path, unknown: unknown)
         return answer
     }
 
