@@ -8,7 +8,11 @@ struct StatsDDatagrams: DatagramReceiver {
 
     var isPending: Bool { receiver.isPending }
 
-    func receive(_ datagram: UnsafeRawBufferPointer) { receiver.receive(datagram: datagram) }
+    /// An idle thread ticks rarely: the first datagram after a pause opens the second it comes in, not that of the tick.
+    func receive(_ datagram: UnsafeRawBufferPointer) {
+        if !receiver.isPending { tick() }
+        receiver.receive(datagram: datagram)
+    }
 
     func tick() { receiver.tick(nowNanoseconds: SystemClock.now()) }
 }
