@@ -76,7 +76,7 @@ package struct Setting: Sendable {
             } text: {
                 "\($0)"
             },
-        ]
+        ] + metricLimits
 
     private static func listener(_ name: ListenerName) -> Setting {
         let isStatsD = name == .statsD
@@ -92,7 +92,7 @@ package struct Setting: Sendable {
             }, texts: { $0.addresses(name).map(\.description) })
     }
 
-    private static func plain<Value>(
+    static func plain<Value>(
         _ name: String, _ standard: String, _ form: String,
         _ path: any WritableKeyPath<Configuration, Value> & Sendable,
         _ parse: @escaping @Sendable (String) -> Value?, text: @escaping @Sendable (Value) -> String

@@ -54,7 +54,7 @@ extension MetricsService {
         json.endObject()
     }
 
-    private static func typeName(_ kind: MetricFamilyKind) -> String {
+    static func typeName(_ kind: MetricFamilyKind) -> String {
         switch kind {
         case .counter: "counter"
         case .gauge, .distinct: "gauge"

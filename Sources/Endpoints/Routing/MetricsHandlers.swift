@@ -8,6 +8,12 @@ package struct MetricsHandlers: Sendable {
     package var scrape: @Sendable (Request) -> Response
     /// `GET /api/crest/v1/series`.
     package var series: @Sendable (Request) -> Response
+    /// `GET /api/crest/v1/metrics/cardinality`.
+    package var cardinality: @Sendable (Request) -> Response
+    /// `GET /api/crest/v1/metrics/conflicts`.
+    package var conflicts: @Sendable (Request) -> Response
+    /// `GET /api/crest/v1/metrics/top`.
+    package var top: @Sendable (Request) -> Response
     /// `GET /api/crest/v1/rejects`.
     package var rejects: @Sendable (Request) -> Response
     /// `GET` and `POST /api/crest/v1/explain`.
@@ -20,6 +26,9 @@ package struct MetricsHandlers: Sendable {
         statsD: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         scrape: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         series: @escaping @Sendable (Request) -> Response = { _ in unavailable },
+        cardinality: @escaping @Sendable (Request) -> Response = { _ in unavailable },
+        conflicts: @escaping @Sendable (Request) -> Response = { _ in unavailable },
+        top: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         rejects: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         explain: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         points: (@Sendable (MetricPoints) -> PointOutcome)? = nil
@@ -27,6 +36,9 @@ package struct MetricsHandlers: Sendable {
         self.statsD = statsD
         self.scrape = scrape
         self.series = series
+        self.cardinality = cardinality
+        self.conflicts = conflicts
+        self.top = top
         self.rejects = rejects
         self.explain = explain
         self.points = points

@@ -13,7 +13,10 @@ struct MetricsCommand: AsyncParsableCommand {
               crest metrics get order_process_time_seconds --quantile 0.99
               crest metrics get http_requests_total --label status=500 -o json
             """,
-        subcommands: [Get.self, List.self, MetricsRejectsCommand.self])
+        subcommands: [
+            Get.self, List.self, TopCommand.self, CardinalityCommand.self, ConflictsCommand.self,
+            MetricsRejectsCommand.self,
+        ])
 
     private static func noteCut(_ answer: JSONValue) {
         if answer["isCut"]?.boolean == true { Output.note("there are more series than the server gives at once") }
