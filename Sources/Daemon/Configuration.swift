@@ -48,6 +48,7 @@ package struct Configuration: Hashable, Sendable {
     package var statsDMappings: [String] = []
     /// What stands in them, filled in when the sources are resolved.
     package var statsDMappingTexts: [String] = []
+    package var metricLimits = MetricLimits()
 
     package init() {}
 

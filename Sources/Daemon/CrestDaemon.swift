@@ -209,7 +209,7 @@ package final class CrestDaemon: Sendable {
 
     private func makeMetrics(_ dialect: StatsDDialect) -> MetricsService {
         MetricsService(
-            engine: MetricsEngine(tally: tally), ledger: ledger, now: SystemClock.now, dialect: dialect,
+            engine: configuration.metricLimits.engine(tally), ledger: ledger, now: SystemClock.now, dialect: dialect,
             selfMetrics: { [weak self] in self?.metrics.families ?? [] },
             recorder: { [weak self] in self?.recorder.withLock { $0 } })
     }

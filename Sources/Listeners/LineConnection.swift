@@ -12,6 +12,16 @@ final class LineSink<Receiver: DatagramReceiver & SendableMetatype> {
     init(_ receiver: Receiver, eventLoop: any EventLoop) {
         self.receiver = receiver
         self.eventLoop = eventLoop
+        watch()
+    }
+
+    /// Without lines too the receiver may be waited for: it is asked every ten seconds.
+    private func watch() {
+        eventLoop.assumeIsolated().scheduleTask(in: .seconds(10)) { [weak self] in
+            guard let self, !isClosing else { return }
+            if receiver.isPending { scheduleTick() }
+            watch()
+        }
     }
 
     /// One or more whole lines.
@@ -20,7 +30,7 @@ final class LineSink<Receiver: DatagramReceiver & SendableMetatype> {
         scheduleTick()
     }
 
-    /// A tick follows every line within a quarter of a second; an idle listener does not wake up.
+    /// A tick follows every line within a quarter of a second; an idle listener hardly wakes up.
     private func scheduleTick() {
         guard !isTickScheduled else { return }
         isTickScheduled = true

@@ -13,6 +13,8 @@ enum DefinitionCodec {
     static let estimate: UInt8 = 253
     /// Layouts below this number are the same in every process.
     static let sharedLayouts: UInt8 = 2
+    /// In the place of a series' family: the number is free.
+    private static let vacancy = UInt64(SeriesRegistry.Series.removed)
 
     static func encode(_ families: [MetricFamily], keyNames: [String], base: Int) -> MetricsLogRecord {
         var writer = ByteWriter()
@@ -102,7 +104,13 @@ enum DefinitionCodec {
         guard let (base, series) = try? decodeSeries(bytes) else { return false }
         return registry.withLock { registry in
             guard base == registry.series.count else { return false }
-            return series.allSatisfy { registry.restoreSeries(family: $0.family, text: $0.text) }
+            return series.allSatisfy { entry in
+                guard entry.family != vacancy else {
+                    registry.restoreVacancy()
+                    return entry.text.isEmpty
+                }
+                return registry.restoreSeries(family: entry.family, text: entry.text)
+            }
         }
     }
 
@@ -117,8 +125,8 @@ enum DefinitionCodec {
         return (Int(clamping: base), series)
     }
 
-    /// The first series and the starts from there on; nil for a broken format.
-    static func decodeStarts(_ bytes: [UInt8]) -> (base: Int, seconds: [Int64])? {
+    /// The first series and the seconds of it and those after it; nil for a broken format.
+    static func decodeSeconds(_ bytes: [UInt8]) -> (base: Int, seconds: [Int64])? {
         do {
             var reader = RecordReader(ByteReader(bytes.span.bytes))
             let base = try reader.unsigned()

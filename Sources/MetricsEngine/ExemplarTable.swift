@@ -27,5 +27,9 @@ struct ExemplarTable {
         bySeries[series] = kept
     }
 
+    mutating func forget(_ series: UInt32) {
+        if let kept = bySeries.removeValue(forKey: series) { count -= kept.count }
+    }
+
     func of(_ series: UInt32) -> [BucketExemplar] { bySeries.isEmpty ? [] : bySeries[series] ?? [] }
 }

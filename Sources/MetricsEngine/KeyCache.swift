@@ -32,6 +32,10 @@ struct KeyCache: ~Copyable {
     private(set) var count = 0
     /// How often the cache was full and forgot everything.
     private(set) var resets: UInt64 = 0
+    /// How often the entries were moved.
+    private(set) var rebuilds: UInt64 = 0
+    /// Entries of `count` that were forgotten: no line matches them.
+    private var dead = 0
     private var keys: UnsafeMutableRawPointer
     private var keyBytes = 0
     private var keyCapacity = 4_096
@@ -97,8 +101,10 @@ struct KeyCache: ~Copyable {
     ) {
         guard name.count < 0x2000, tags.count <= Int(UInt16.max), series != Self.noSeries else { return }
         let needed = name.count + tags.count
-        if count >= capacity || keyBytes + needed > keyBytesLimit { forgetAll() }
-        if (count + 1) * 2 > mask + 1 { grow() }
+        if count >= capacity || keyBytes + needed > keyBytesLimit {
+            if dead * 4 >= count { rebuild(slots: mask + 1) } else { forgetAll() }
+        }
+        if (count + 1) * 2 > mask + 1 { rebuild(slots: dead * 4 >= count ? mask + 1 : (mask + 1) * 2) }
         if keyBytes + needed > keyCapacity { growKeys(by: needed) }
         let entry = Entry(
             hashBits: UInt32(truncatingIfNeeded: hashed(name, tags, kind) >> 32),
@@ -119,20 +125,58 @@ struct KeyCache: ~Copyable {
         entries[index] = entry
     }
 
-    private mutating func grow() {
+    /// Entries of the table, free ones included.
+    var slotCount: Int { mask + 1 }
+
+    /// Forgets the keys bound to a series for which `isGone`, among `slots` entries from `start` on.
+    /// - Returns: the first entry that was not looked at.
+    mutating func forget(from start: Int, slots: Int, isGone: (_ series: UInt32) -> Bool) -> Int {
+        let end = min(start + slots, mask + 1)
+        for index in start..<max(start, end) {
+            let entry = entries[index]
+            guard entry.series < Self.dropped, entry.nameAndKind != Self.deadKey,
+                isGone(entry.series & (Self.firstScaled - 1))
+            else { continue }
+            // The entry stays, so that those behind it are still found; no line has such a kind.
+            entries[index].nameAndKind = Self.deadKey
+            dead += 1
+        }
+        return end
+    }
+
+    private static let deadKey = UInt16.max
+
+    /// Moves the living entries and their keys into a new table.
+    private mutating func rebuild(slots: Int) {
         let old = entries
         let oldCount = mask + 1
-        entries = Self.makeEntries(oldCount * 2)
-        mask = oldCount * 2 - 1
-        for index in 0..<oldCount where old[index].series != Self.noSeries {
-            let entry = old[index]
+        let oldKeys = keys
+        let hadDead = dead > 0
+        if hadDead { keys = .allocate(byteCount: keyCapacity, alignment: 16) }
+        entries = Self.makeEntries(slots)
+        mask = slots - 1
+        rebuilds += 1
+        count -= dead
+        dead = 0
+        var used = 0
+        for index in 0..<oldCount where old[index].series != Self.noSeries && old[index].nameAndKind != Self.deadKey {
+            var entry = old[index]
             let nameBytes = Int(entry.nameAndKind & 0x1fff)
             let kind = MetricKind(rawValue: UInt8(truncatingIfNeeded: entry.nameAndKind >> 13)) ?? .counter
-            let key = keys + Int(entry.keyOffset)
-            let name = UnsafeRawBufferPointer(start: key, count: nameBytes)
+            let key = oldKeys + Int(entry.keyOffset)
             let tagsBytes = Int(entry.tagsBytes)
+            if hadDead {
+                (keys + used).copyMemory(from: key, byteCount: nameBytes + tagsBytes)
+                entry.keyOffset = UInt32(truncatingIfNeeded: used)
+                used += nameBytes + tagsBytes
+            }
+            let name = UnsafeRawBufferPointer(start: key, count: nameBytes)
             let tags = UnsafeRawBufferPointer(start: tagsBytes == 0 ? nil : key + nameBytes, count: tagsBytes)
             place(entry, hash: hashed(name, tags, kind))
+        }
+        if hadDead {
+            keyBytes = used
+            oldKeys.deallocate()
         }
         old.deallocate()
     }
@@ -151,7 +195,9 @@ struct KeyCache: ~Copyable {
         entries = Self.makeEntries(256)
         mask = 255
         count = 0
+        dead = 0
         keyBytes = 0
         resets += 1
+        rebuilds += 1
     }
 }

@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// What a family shows on a scrape.
 package enum MetricFamilyKind: UInt8, Sendable {
     case counter
@@ -30,6 +32,9 @@ package struct MetricFamily: Sendable {
     /// The `le` bounds of a histogram, ascending, without `+Inf`.
     package var bounds: [Double] { buckets?.bounds ?? [] }
 
+    /// As on a scrape: with `_total` for counters.
+    package var shownName: String { kind == .counter ? name + "_total" : name }
+
     /// Every name a family of this kind may put on a sample line, in either text format, and its own.
     var reservedNames: [String] {
         switch kind {
@@ -42,7 +47,7 @@ package struct MetricFamily: Sendable {
 
 /// Where the samples of a line go.
 package struct SeriesRegistration: Hashable, Sendable {
-    /// Dense: series are numbered from zero in the order they came.
+    /// Dense: series are numbered from zero; the number of one that expired is given out again.
     package let id: UInt32
     package let buckets: ClassicBuckets?
     /// Values are multiplied by this before they are recorded.
@@ -61,20 +66,42 @@ package struct SeriesLimits: Sendable {
     package var series: Int
     package var seriesPerFamily: Int
     package var families: Int
+    /// Of one value of the first of `sourceLabels` that a series has.
+    package var seriesPerSource = Limits.seriesPerSource
+    /// Names as sent or as shown.
+    package var sourceLabels = ["service", "job"]
+    /// Labels that an overflow series keeps.
+    package var overflowLabels = ["service", "status"]
 
-    package init(series: Int, seriesPerFamily: Int, families: Int) {
+    package init(
+        series: Int = Limits.series, seriesPerFamily: Int = Limits.seriesPerFamily,
+        families: Int = Limits.metricFamilies
+    ) {
         self.series = series
         self.seriesPerFamily = seriesPerFamily
         self.families = families
     }
 }
 
+/// How often each limit sent an identity to an overflow series.
+package struct OverflowCounts: Hashable, Sendable {
+    package var total: UInt64 = 0
+    package var family: UInt64 = 0
+    package var source: UInt64 = 0
+    package var families: UInt64 = 0
+
+    package init() {}
+
+    /// All of them.
+    package var sum: UInt64 { total &+ family &+ source &+ families }
+}
+
 /// What happened to identities on their way to a series. All but `series` and `families` only grow.
 package struct SeriesCounts: Sendable {
     package var series: UInt64 = 0
     package var families: UInt64 = 0
-    /// Identities that were sent to an overflow series because a limit was reached.
-    package var overflowed: UInt64 = 0
+    /// Identities that were sent to an overflow series because a limit was reached, by that limit.
+    package var overflowed = OverflowCounts()
     /// Families whose name another kind already had: they got a suffix.
     package var typeConflicts: UInt64 = 0
     /// Different names as sent that became one family name.

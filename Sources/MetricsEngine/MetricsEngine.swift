@@ -5,30 +5,35 @@ package import Telemetry
 ///
 ///     receive thread -> MetricsShard (its own) -> ring of closed seconds -> MetricsEngine -> scrapes, queries
 ///
-/// Three locks: the OTLP streams', taken by ``apply(_:nowNanoseconds:startedNanoseconds:)``; the registry's,
-/// taken when a key is seen for the first time, and the store's, taken by ``advance``,
-/// scrapes and queries. A receiver that knows its keys takes neither.
+/// Four locks, taken in this order: that of removal, taken by ``advance`` and the log; the OTLP streams', taken by
+/// ``apply(_:nowNanoseconds:startedNanoseconds:)``; the store's, taken by ``advance``, scrapes and queries; the
+/// registry's, taken when a key is seen for the first time. A receiver that knows its keys takes none.
 package final class MetricsEngine: Sendable {
     let registry: Mutex<SeriesRegistry>
     /// The last points of cumulative OTLP streams. Taken before the store's lock, never inside of it.
     let streams = Mutex(PointStreams())
     /// The changes of OTLP requests that no one has taken over yet.
     let pointWindows = Mutex<[ClosedWindow]>([])
-    let store = Mutex(MetricsStore())
+    let store: Mutex<MetricsStore>
     /// What waits for the log; see `MetricsLogging.swift`.
     let logging = Mutex(LogQueue())
     let isHeld = Atomic<Bool>(false)
     private let tally: LineTally
-    private let queues = Mutex<[WindowQueue]>([])
+    let shards = Mutex(ShardLinks())
+    /// Held by whoever takes closed seconds over and removes series.
+    let removal = Mutex<Void>(())
     private let memberHash = KeyedHash.random()
     private let sketches: SketchBudget
+    /// What the engine was made with.
+    package let limits: SeriesLimits
 
     package init(
-        limits: SeriesLimits = SeriesLimits(
-            series: Limits.series, seriesPerFamily: Limits.seriesPerFamily, families: 20_000),
-        tally: LineTally = LineTally(), distinctSketches: Int = Limits.distinctSketches
+        limits: SeriesLimits = SeriesLimits(), expiry: ExpiryPolicy = ExpiryPolicy(), tally: LineTally = LineTally(),
+        distinctSketches: Int = Limits.distinctSketches
     ) {
+        self.limits = limits
         self.tally = tally
+        store = Mutex(MetricsStore(expiry: expiry))
         sketches = SketchBudget(limit: distinctSketches)
         registry = Mutex(SeriesRegistry(limits: limits))
     }
@@ -36,10 +41,9 @@ package final class MetricsEngine: Sendable {
     /// A new shard; give each receive thread one of its own.
     /// - Parameter keyCapacity: keys as received that the shard remembers before it starts anew.
     package func makeShard(keyCapacity: Int = 1 << 20) -> MetricsShard {
-        let queue = WindowQueue()
-        queues.withLock { $0.append(queue) }
+        let link = shards.withLock { $0.makeLink() }
         return MetricsShard(
-            queue: queue, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity, tally: tally)
+            link: link, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity, tally: tally)
     }
 
     /// HyperLogLog sketches alive, and members that sets did not take because there were too many of them.
@@ -66,11 +70,17 @@ package final class MetricsEngine: Sendable {
 
     package var seriesCounts: SeriesCounts { registry.withLock { $0.counts } }
 
-    /// Takes all closed seconds over. Call once a second; scrapes and queries call it themselves. With a log, only the
-    /// log takes them over.
+    /// Takes all closed seconds over, as scrapes and queries do too, and removes series that were quiet for long. Call
+    /// once a second. With a log, only the log does both.
     /// - Parameter nowNanoseconds: Unix time.
     package func advance(nowNanoseconds: Int64) {
-        withStore(nowNanoseconds: nowNanoseconds) { _ in }
+        guard !isHeld.load(ordering: .acquiring) else { return withStore(nowNanoseconds: nowNanoseconds) { _ in } }
+        removal.withLock { _ in
+            let finished = finishedBatch()
+            withStore(nowNanoseconds: nowNanoseconds) { _ in }
+            if let finished { _ = remove(finished, besides: []) }
+            retireNext()
+        }
     }
 
     /// Runs `body` on the totals as of now, with the store's lock held.
@@ -78,13 +88,16 @@ package final class MetricsEngine: Sendable {
         nowNanoseconds: Int64, _ body: (inout MetricsStore) -> sending Result
     ) -> sending Result {
         store.withLock { store in
+            let second = nowNanoseconds / 1_000_000_000
+            store.setNow(second)
+            registry.withLock { $0.setNow(second) }
             if !isHeld.load(ordering: .acquiring) {
                 // Windows first: whatever series they name was registered before they were closed.
                 let windows = takeWindows()
                 adoptRegistered(&store)
                 for window in windows { store.merge(window) }
             }
-            store.advance(nowSecond: nowNanoseconds / 1_000_000_000)
+            store.advance()
             return body(&store)
         }
     }
@@ -95,23 +108,25 @@ package final class MetricsEngine: Sendable {
             defer { waiting = [] }
             return waiting
         }
-        queues.withLock { queues in
-            for queue in queues {
-                while let window = queue.pop() { windows.append(window) }
-            }
-        }
+        windows += shards.withLock { $0.takeWindows() }
         windows.sort { $0.second < $1.second }
         return windows
     }
 
     /// Copies what the registry has learnt since the last call.
     func adoptRegistered(_ store: inout MetricsStore) {
-        let known = (families: store.familyCount, series: store.seriesCount)
-        let news = registry.withLock { registry in
+        store.adopt(takeNews(since: (store.familyCount, store.seriesCount)))
+    }
+
+    /// What the registry has learnt since it had `known`. Every number that was given out anew is handed out once.
+    func takeNews(since known: (families: Int, series: Int)) -> SeriesNews {
+        registry.withLock { registry in
             SeriesNews(
-                families: Array(registry.families[known.families...]), series: Array(registry.series[known.series...]))
+                families: Array(registry.families[known.families...]),
+                keyNames: Array(registry.keyNames[known.families...]),
+                series: Array(registry.series[known.series...]),
+                reused: registry.takeReused().map { ($0, registry.series[Int($0)]) })
         }
-        store.adopt(news)
     }
 
     /// Seconds of live histograms that were dropped for want of memory.

@@ -2,14 +2,16 @@ internal import Bytes
 internal import Synchronization
 package import Telemetry
 
-/// Seconds that were taken for the log and are not shown yet, and how much the log knows of the registry.
+/// Seconds that were taken for the log and are not shown yet, and the series they need.
 struct LogQueue: ~Copyable {
     var windows: [ClosedWindow] = []
-    var families = 0
-    var series = 0
+    var news: [SeriesNews] = []
 }
 
 /// With a log, a closed second goes first to the log and then into the totals; see schemas/disk/metrics-log.md.
+///
+/// Series are removed here too: after the seconds of a batch stands a record of the removed ones, whose numbers are
+/// given out anew only after it.
 ///
 /// `takeClosed`, `settle`, `forEachStateRecord` and `restore` belong to one thread.
 extension MetricsEngine: MetricsLogSource {
@@ -23,56 +25,77 @@ extension MetricsEngine: MetricsLogSource {
     package func holdForLog() { isHeld.store(true, ordering: .releasing) }
 
     package func takeClosed() -> MetricsLogBatch {
-        let windows = takeWindows()
-        guard !windows.isEmpty else { return MetricsLogBatch() }
-        let known = logging.withLock { queue in
-            queue.windows += windows
-            return (queue.families, queue.series)
+        removal.withLock { _ in
+            var batch = MetricsLogBatch()
+            let finished = finishedBatch()
+            let windows = takeWindows()
+            if !windows.isEmpty {
+                // After the windows: whatever series they name was registered before they were closed.
+                let known = knownToLog()
+                let news = takeNews(since: known)
+                batch.records = Self.definitions(news, from: known)
+                logging.withLock { queue in
+                    queue.windows += windows
+                    queue.news.append(news)
+                }
+            }
+            for window in windows {
+                batch.records.append(MetricsLogRecord(kind: .second, body: WindowCodec.encode(window)))
+                batch.lines &+= window.lines
+            }
+            if let finished {
+                let removed = remove(finished, besides: windows)
+                if !removed.isEmpty { batch.records.append(RemovalCodec.encode(removed: removed)) }
+            }
+            retireNext()
+            return batch
         }
-        var batch = MetricsLogBatch()
-        // After the windows: whatever series they name was registered before they were closed.
-        let logged = forEachDefinition(from: known) { record in
-            batch.records.append(record)
-            return true
+    }
+
+    /// The families and series that the log has: those of the totals, and those on their way there.
+    private func knownToLog() -> (families: Int, series: Int) {
+        var known = store.withLock { ($0.familyCount, $0.seriesCount) }
+        logging.withLock { queue in
+            for news in queue.news {
+                known.0 += news.families.count
+                known.1 += news.series.count
+            }
         }
-        logging.withLock { ($0.families, $0.series) = logged }
-        for window in windows {
-            batch.records.append(MetricsLogRecord(kind: .second, body: WindowCodec.encode(window)))
-            batch.lines &+= window.lines
-        }
-        return batch
+        return known
     }
 
     package func settle() {
-        let windows = logging.withLock { queue in
-            defer { queue.windows = [] }
-            return queue.windows
+        let (windows, news) = logging.withLock { queue in
+            defer {
+                queue.windows = []
+                queue.news = []
+            }
+            return (queue.windows, queue.news)
         }
         guard !windows.isEmpty else { return }
         store.withLock { store in
-            adoptRegistered(&store)
+            for news in news { store.adopt(news) }
             for window in windows { store.merge(window) }
         }
     }
 
     package func forEachStateRecord(_ body: (MetricsLogRecord) -> Bool) {
         var goesOn = true
-        let logged = forEachDefinition(from: (0, 0)) { record in
-            goesOn = goesOn && body(record)
-            return goesOn
-        }
-        logging.withLock { ($0.families, $0.series) = logged }
-        var first = 0
-        while goesOn, first < logged.series {
-            // In steps, so that a scrape waits for one step at most. Only this thread changes totals.
-            let records = store.withLock { store in
-                let range = first..<min(first + Self.recordSeries, store.seriesCount)
-                return range.isEmpty ? [] : Self.records(of: range, store)
-            }
-            if records.isEmpty { break }
+        func hand(_ records: [MetricsLogRecord]) {
             for record in records where goesOn { goesOn = body(record) }
+        }
+        // Only this thread removes series, so their texts stay.
+        var all = store.withLock { SeriesNews(families: $0.families, series: $0.series) }
+        all.keyNames = registry.withLock { Array($0.keyNames.prefix(all.families.count)) }
+        hand(Self.definitions(all, from: (0, 0)))
+        var first = 0
+        while goesOn, first < all.series.count {
+            // In steps, so that a scrape waits for one step at most. Only this thread changes totals.
+            let range = first..<min(first + Self.recordSeries, all.series.count)
+            hand(store.withLock { Self.records(of: range, $0) })
             first += Self.recordSeries
         }
+        if goesOn { hand(store.withLock { RemovalCodec.encode($0.remembered, chunk: Self.recordSeries) }) }
     }
 
     private static func records(of range: Range<Int>, _ store: borrowing MetricsStore) -> [MetricsLogRecord] {
@@ -83,37 +106,32 @@ extension MetricsEngine: MetricsLogSource {
         return [
             MetricsLogRecord(kind: .starts, body: starts.bytes),
             MetricsLogRecord(kind: .state, body: WindowCodec.encode(store.state(of: range))),
+            RemovalCodec.encode(lastUpdates: range.map { store.expiry.lastUpdate($0) }, base: range.lowerBound),
         ]
     }
 
-    /// Hands out the families and series from `known` on.
-    /// - Returns: how many there are now.
-    private func forEachDefinition(
-        from known: (families: Int, series: Int), _ body: (MetricsLogRecord) -> Bool
-    ) -> (families: Int, series: Int) {
-        let (families, keyNames, series) = registry.withLock { registry in
-            (
-                Array(registry.families[known.families...]), Array(registry.keyNames[known.families...]),
-                Array(registry.series[known.series...])
-            )
+    /// The records of families and series that follow on `known`.
+    private static func definitions(
+        _ news: SeriesNews, from known: (families: Int, series: Int)
+    ) -> [MetricsLogRecord] {
+        var records: [MetricsLogRecord] = []
+        if !news.families.isEmpty {
+            records.append(DefinitionCodec.encode(news.families, keyNames: news.keyNames, base: known.families))
         }
-        let logged = (known.families + families.count, known.series + series.count)
-        if !families.isEmpty {
-            let record = DefinitionCodec.encode(families, keyNames: keyNames, base: known.families)
-            guard body(record) else { return logged }
-        }
+        let series = news.series
         var first = 0
         while first < series.count {
             var end = first
             var bytes = 0
-            while end < series.count, end - first < Self.recordSeries, bytes < Self.recordBytes {
+            while end < series.count, end - first < recordSeries, bytes < recordBytes {
                 bytes += series[end].labels.count + 8
                 end += 1
             }
-            guard body(DefinitionCodec.encode(series[first..<end], base: known.series + first)) else { return logged }
+            records.append(DefinitionCodec.encode(series[first..<end], base: known.series + first))
             first = end
         }
-        return logged
+        if !news.reused.isEmpty { records.append(RemovalCodec.encode(reused: news.reused)) }
+        return records
     }
 
     package func restore(_ record: MetricsLogRecord) -> Bool {
@@ -130,9 +148,25 @@ extension MetricsEngine: MetricsLogSource {
                 return true
             }
         case .starts:
-            guard let (base, seconds) = DefinitionCodec.decodeStarts(record.body) else { return false }
+            guard let (base, seconds) = DefinitionCodec.decodeSeconds(record.body) else { return false }
             store.withLock { $0.restoreStarts(seconds, from: base) }
             return true
+        case .reused:
+            guard RemovalCodec.restoreReused(record.body, registry) else { return false }
+            store.withLock { adoptRegistered(&$0) }
+            return true
+        case .removed:
+            return store.withLock { store in
+                guard let ids = RemovalCodec.decodeRemoved(record.body, for: store) else { return false }
+                store.remove(ids)
+                registry.withLock { $0.remove(ids) }
+                return true
+            }
+        case .updates:
+            guard let (base, seconds) = DefinitionCodec.decodeSeconds(record.body) else { return false }
+            store.withLock { $0.restoreLastUpdates(seconds, from: base) }
+            return true
+        case .remembered: return store.withLock { RemovalCodec.restoreRemembered(record.body, &$0.remembered) }
         case .checkpointEnd: return true
         }
     }

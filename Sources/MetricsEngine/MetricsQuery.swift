@@ -77,7 +77,7 @@ extension MetricsEngine {
         }
     }
 
-    private func matches(_ family: MetricFamily, _ name: String?) -> Bool {
+    func matches(_ family: MetricFamily, _ name: String?) -> Bool {
         guard let name else { return true }
         if family.name == name { return true }
         if family.kind == .counter, family.name + "_total" == name { return true }

@@ -7,16 +7,18 @@ package import Telemetry
 package final class MetricsShard: @unchecked Sendable {
     private let core: UnsafeMutablePointer<ShardCore>
 
-    init(
-        queue: WindowQueue, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int, tally: LineTally
-    ) {
+    private let link: ShardLink
+
+    init(link: ShardLink, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int, tally: LineTally) {
+        self.link = link
         core = .allocate(capacity: 1)
         core.initialize(
             to: ShardCore(
-                queue: queue, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity, tally: tally))
+                queue: link.queue, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity, tally: tally))
     }
 
     deinit {
+        link.close()
         core.deinitialize(count: 1)
         core.deallocate()
     }
@@ -39,7 +41,7 @@ package final class MetricsShard: @unchecked Sendable {
         core.pointee.attach(trace: trace, name: name, tags: tags, samples: samples)
     }
 
-    /// Binds key bytes to a registered series.
+    /// Binds key bytes to a registered series. A registration is good until the shard's next tick or flush.
     package func bind(
         name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer, kind: MetricKind, to series: SeriesRegistration
     ) {
@@ -64,17 +66,23 @@ package final class MetricsShard: @unchecked Sendable {
     /// - Returns: false when the ring was full: everything is kept and goes out with the next second.
     @discardableResult
     package func tick(nowNanoseconds: Int64) -> Bool {
-        core.pointee.tick(second: nowNanoseconds / 1_000_000_000)
+        let isHandedOver = core.pointee.tick(second: nowNanoseconds / 1_000_000_000)
+        if link.isRequestOpen { core.pointee.dropKeys(link) }
+        return isHandedOver
     }
 
     /// Closes the open second now, whatever the time.
     @discardableResult
     package func flush(nowNanoseconds: Int64) -> Bool {
-        core.pointee.close(nextSecond: nowNanoseconds / 1_000_000_000)
+        let isHandedOver = core.pointee.close(nextSecond: nowNanoseconds / 1_000_000_000)
+        if link.isRequestOpen { core.pointee.dropKeys(link) }
+        return isHandedOver
     }
 
     /// Whether the open second holds anything.
     package var isOpen: Bool { core.pointee.isOpen }
+    /// Whether the engine waits for this shard to drop keys of expired series: tick, even when nothing comes in.
+    package var isTickWanted: Bool { link.isRequestOpen }
 
     /// Seconds that could not be handed over in time because the engine stood still. Nothing was lost by it.
     package var deferredWindows: UInt64 { core.pointee.deferredWindows }
@@ -124,6 +132,7 @@ struct ShardCore: ~Copyable {
     private let lines: UnsafeMutablePointer<UInt64>
     private var closedLines: UInt64 = 0
     private let tally: LineTally
+    private var dropping = KeyDropping()
 
     init(
         queue: WindowQueue, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int, tally: LineTally
@@ -283,6 +292,12 @@ struct ShardCore: ~Copyable {
         }
         cells[Int(series.id)].layout = series.buckets?.rawValue ?? 0
         cells[Int(series.id)].counter = series.counter ?? KeyCache.noSeries
+    }
+
+    /// Works on the engine's request to drop the keys of expired series.
+    mutating func dropKeys(_ link: ShardLink) {
+        let cells = cells
+        dropping.proceed(&keys, link: link, isOpen: dirtyCount > 0) { cells[Int($0)].counter }
     }
 
     @inline(__always)

@@ -2,8 +2,13 @@ internal import Telemetry
 
 /// Families and series that a store has not heard of yet.
 struct SeriesNews: Sendable {
-    var families: [MetricFamily]
-    var series: [SeriesRegistry.Series]
+    var families: [MetricFamily] = []
+    /// Of each family: its name before a suffix that settles a conflict.
+    var keyNames: [String] = []
+    /// With numbers that follow on those known.
+    var series: [SeriesRegistry.Series] = []
+    /// With numbers of series that were removed.
+    var reused: [(id: UInt32, series: SeriesRegistry.Series)] = []
 }
 
 /// The cumulative side of the engine: what Prometheus sees. Guarded by the engine's store lock, which no receiver takes.
@@ -34,43 +39,67 @@ struct MetricsStore: ~Copyable {
 
     private(set) var families: [MetricFamily] = []
     /// Series of each family, in the order they came.
-    private(set) var members: [[UInt32]] = []
-    private(set) var series: [SeriesRegistry.Series] = []
-    private(set) var values: [Double] = []
-    private var hasValue: [Bool] = []
+    var members: [[UInt32]] = []
+    var series: [SeriesRegistry.Series] = []
+    var values: [Double] = []
+    var hasValue: [Bool] = []
     /// Unix second from which each series counts, over all restarts: its sender's, or that of its first value; 0
     /// without one.
-    private(set) var starts: [Int64] = []
-    private var histograms: [UInt32: Histogram] = [:]
+    var starts: [Int64] = []
+    /// Which series are shown, and when they were updated.
+    var expiry: SeriesExpiry
+    var remembered = RememberedTotals(limit: Limits.rememberedTotals)
+    var rates = RateMarks()
+    var histograms: [UInt32: Histogram] = [:]
     private var distinct: [UInt32: DistinctWindow] = [:]
     private(set) var live = LiveWindows()
-    private(set) var exemplars = ExemplarTable()
+    var exemplars = ExemplarTable()
     private(set) var nowSecond: Int64 = 0
     /// The seconds that the recorder has not written yet.
     var recording = Recording()
+
+    init(expiry policy: ExpiryPolicy) { expiry = SeriesExpiry(policy) }
 
     var familyCount: Int { families.count }
     var seriesCount: Int { series.count }
 
     /// The bucket layout of a known series' family; nil when it is no histogram.
-    func layout(of id: UInt32) -> UInt8? { families[Int(series[Int(id)].family)].buckets?.rawValue }
+    func layout(of id: UInt32) -> UInt8? {
+        isVacant(Int(id)) ? nil : families[Int(series[Int(id)].family)].buckets?.rawValue
+    }
+
+    /// Whether the number of a series that was removed is free.
+    func isVacant(_ index: Int) -> Bool { series[index].isRemoved }
 
     /// Learns of the families and series that were registered since the last call.
     mutating func adopt(_ news: SeriesNews) {
         families.append(contentsOf: news.families)
         members.append(contentsOf: news.families.map { _ in [] })
         for entry in news.series {
-            members[Int(entry.family)].append(UInt32(series.count))
+            let id = UInt32(series.count)
             series.append(entry)
             values.append(0)
             hasValue.append(false)
             starts.append(0)
+            if entry.isRemoved {
+                expiry.appendVacancy()
+            } else {
+                members[Int(entry.family)].append(id)
+                expiry.append(now: nowSecond)
+            }
+        }
+        for (id, entry) in news.reused where series[Int(id)].isRemoved {
+            series[Int(id)] = entry
+            members[Int(entry.family)].append(id)
+            expiry.restart(id, now: nowSecond)
         }
     }
 
     /// Notes a value of a series that must be known.
-    private mutating func note(_ index: Int, in window: ClosedWindow) {
+    private mutating func note(_ index: Int, in window: ClosedWindow, isState: Bool) {
         hasValue[index] = true
+        let second = isState ? 0 : max(window.second, nowSecond)
+        expiry.noteUpdate(UInt32(truncatingIfNeeded: index), second: second)
         if starts[index] == 0 { starts[index] = window.starts[UInt32(index)] ?? window.second }
     }
 
@@ -86,30 +115,33 @@ struct MetricsStore: ~Copyable {
         if !isState { record(window) }
         for change in window.scalars {
             let index = Int(change.series)
-            guard index < values.count else { continue }
+            guard index < values.count, !isVacant(index) else { continue }
+            if !hasValue[index], !isState { resume(index) }
             values[index] = change.isLevel ? change.value : values[index] + change.value
-            note(index, in: window)
+            note(index, in: window, isState: isState)
         }
         var offset = 0
         for part in window.histograms.parts {
             let count = ClassicBounds.shared.bucketCount(Int(part.layout))
-            merge(part, of: window, classicOffset: offset, count: count)
+            merge(part, of: window, classicOffset: offset, count: count, isState: isState)
             offset += count
         }
         for set in window.sets {
-            guard Int(set.series) < hasValue.count else { continue }
-            note(Int(set.series), in: window)
+            guard Int(set.series) < hasValue.count, !isVacant(Int(set.series)) else { continue }
+            note(Int(set.series), in: window, isState: isState)
             let known = distinct[set.series] ?? DistinctWindow()
             known.seconds.append((window.second, set.members))
             distinct[set.series] = known
         }
-        for entry in window.exemplars where Int(entry.series) < series.count { keep(entry) }
+        for entry in window.exemplars where Int(entry.series) < series.count && !isVacant(Int(entry.series)) {
+            keep(entry)
+        }
         if !isState { live.append(window.histograms, second: window.second) }
     }
 
     /// The `le` bounds of a histogram series' family.
     func bounds(of id: UInt32) -> [Double] {
-        Int(id) < series.count ? families[Int(series[Int(id)].family)].bounds : []
+        Int(id) < series.count && !isVacant(Int(id)) ? family(of: id).bounds : []
     }
 
     private mutating func keep(_ entry: SeriesExemplar) {
@@ -125,9 +157,9 @@ struct MetricsStore: ~Copyable {
     }
 
     private mutating func merge(
-        _ part: HistogramSecond.Part, of window: ClosedWindow, classicOffset: Int, count: Int
+        _ part: HistogramSecond.Part, of window: ClosedWindow, classicOffset: Int, count: Int, isState: Bool
     ) {
-        guard Int(part.series) < hasValue.count else { return }
+        guard Int(part.series) < hasValue.count, !isVacant(Int(part.series)) else { return }
         let bounds = bounds(of: part.series)
         let histogram = histograms[part.series] ?? Histogram(bucketCount: bounds.count + 1)
         histogram.sum += part.sum
@@ -142,15 +174,27 @@ struct MetricsStore: ~Copyable {
         histogram.isEstimate = histogram.isEstimate || part.isEstimate
         window.histograms.merge(part, into: &histogram.buckets)
         histograms[part.series] = histogram
-        note(Int(part.series), in: window)
+        values[Int(part.series)] += counts.reduce(0, +)
+        note(Int(part.series), in: window, isState: isState)
     }
 
-    private func family(of id: UInt32) -> MetricFamily { families[Int(series[Int(id)].family)] }
+    func family(of id: UInt32) -> MetricFamily { families[Int(series[Int(id)].family)] }
 
-    /// Moves the clock on: sets forget what is older than ten seconds, live windows what is older than a minute.
-    mutating func advance(nowSecond: Int64) {
-        self.nowSecond = nowSecond
+    /// Sets the second that the following merges happen in.
+    mutating func setNow(_ second: Int64) {
+        nowSecond = second
+        rates.start(values, second: second)
+    }
+
+    /// What has come due by now: sets forget what is older than ten seconds, live windows what is older than a minute,
+    /// series expire.
+    mutating func advance() {
         live.expire(nowSecond: nowSecond)
+        rates.mark(values, second: nowSecond)
+        let (series, families) = (series, families)
+        for id in expiry.advance(to: nowSecond, kind: { families[Int(series[Int($0)].family)].kind }) {
+            distinct[id] = nil
+        }
         var changes: [ScalarChange] = []
         for (series, window) in distinct {
             window.seconds.removeAll { $0.second <= nowSecond - Self.distinctSeconds }
@@ -209,7 +253,9 @@ struct MetricsStore: ~Copyable {
         return ClosedWindow(second: 0, scalars: scalars, histograms: parts, classicCounts: classic, sets: sets)
     }
 
-    func isPresent(_ series: UInt32) -> Bool { hasValue[Int(series)] }
+    func isPresent(_ series: UInt32) -> Bool { expiry.isPresent(series) }
+
+    mutating func forgetMembers(_ series: UInt32) { distinct[series] = nil }
 
     func histogram(_ series: UInt32) -> Histogram? { histograms[series] }
     var allHistograms: [UInt32: Histogram] { histograms }

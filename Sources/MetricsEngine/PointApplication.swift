@@ -28,8 +28,8 @@ extension MetricsEngine {
             }
             let window = application.window.closed
             pointWindows.withLock { $0.append(window) }
-            advance(nowNanoseconds: nowNanoseconds)
         }
+        advance(nowNanoseconds: nowNanoseconds)
         return report
     }
 
@@ -39,11 +39,22 @@ extension MetricsEngine {
     /// Cumulative OTLP streams followed.
     package var pointStreamCount: Int { streams.withLock { $0.count } }
 
-    /// The value, or the number of observations, of a series now; zero before its first.
-    fileprivate func value(of series: SeriesRegistration, nowNanoseconds: Int64) -> Double {
-        withStore(nowNanoseconds: nowNanoseconds) { store in
-            guard Int(series.id) < store.seriesCount else { return 0 }
-            return store.histogram(series.id).map { $0.classic.reduce(0, +) } ?? store.values[Int(series.id)]
+    /// What a series has counted from streams that began before `start`: its value or number of observations now, or
+    /// when it was removed meanwhile and came back the value that is remembered; zero for none.
+    /// - Parameter processStart: streams older than this process may be counted in any series. Nanoseconds, as `start`.
+    fileprivate func counted(
+        in series: SeriesRegistration, from start: UInt64, processStart: Int64, nowNanoseconds: Int64
+    ) -> Double {
+        let start = Int64(clamping: start)
+        return withStore(nowNanoseconds: nowNanoseconds) { store in
+            let index = Int(series.id)
+            if index < store.seriesCount, store.hasValue[index] {
+                return start < processStart ? store.values[index] : 0
+            }
+            // New here, so nothing can remove it before this request ends.
+            let entry = registry.withLock { $0.series[index] }
+            guard let total = store.remembered.peek(store.rememberedKey(entry)) else { return 0 }
+            return start / 1_000_000_000 <= total.lastUpdate ? total.value : 0
         }
     }
 }
@@ -144,10 +155,11 @@ private struct PointApplication {
         window.add(change, to: series.id)
     }
 
-    /// What a stream older than this process may have in its series from before; nil when it is a new one.
+    /// What a stream that is not known any more may have in its series from before; nil when it is a new one.
     private func alreadyCounted(_ series: SeriesRegistration, _ point: MetricPoint, _ hasSiblings: Bool) -> Double? {
-        guard !hasSiblings, Int64(clamping: point.start) < started else { return nil }
-        let counted = engine.value(of: series, nowNanoseconds: window.second * 1_000_000_000)
+        guard !hasSiblings else { return nil }
+        let counted = engine.counted(
+            in: series, from: point.start, processStart: started, nowNanoseconds: window.second * 1_000_000_000)
         return counted > 0 ? counted : nil
     }
 

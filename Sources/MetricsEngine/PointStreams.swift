@@ -67,6 +67,15 @@ struct PointStreams {
         cells += state.cells
     }
 
+    /// Forgets the streams of series that were removed.
+    mutating func forget(_ ids: [UInt32]) {
+        for id in ids {
+            guard let streams = bySeries.removeValue(forKey: id) else { continue }
+            count -= streams.count
+            cells -= streams.reduce(0) { $0 + $1.last.cells }
+        }
+    }
+
     private mutating func forgetSilent(_ nowSecond: Int64) {
         for (series, streams) in bySeries {
             let heard = streams.filter { $0.seenSecond > nowSecond - Self.silentSeconds }

@@ -2,21 +2,34 @@ internal import Telemetry
 
 /// Numbers series: family and label text to a dense id. Bounded; says what it refused by the overflow series.
 ///
-/// Label texts lie in chunks of memory that are never moved or freed, so whoever has learnt of a series may read its
-/// text without a lock.
+/// The text of a series stays where it is until the series is removed, which happens under the store's lock too: who
+/// holds that may read the text of every series the store knows.
 struct SeriesRegistry: ~Copyable {
     struct Series: @unchecked Sendable {
         let family: UInt32
         let textBytes: UInt32
         let text: UnsafeMutableRawPointer
 
+        /// Stands in `family` of a removed series, whose text is empty and whose number is free.
+        static let removed = UInt32.max
+
+        var isRemoved: Bool { family == Self.removed }
+
+        /// What stands in the place of a removed series.
+        var vacancy: Series { Series(family: Self.removed, textBytes: 0, text: text) }
+
         var labels: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: text, count: Int(textBytes)) }
     }
 
-    private struct FamilyState {
+    struct FamilyState {
         var sentNames: Set<[UInt8]> = []
         var seriesCount = 0
-        var overflow: UInt32?
+        /// Overflow series with labels.
+        var overflowCount = 0
+        var refused: UInt64 = 0
+        var growth = MinuteCount()
+        /// Position in `conflicts`.
+        var conflict: Int?
     }
 
     private struct FamilyKey: Hashable {
@@ -40,7 +53,6 @@ struct SeriesRegistry: ~Copyable {
         }
     }
 
-    private static let chunkBytes = 256 << 10
     /// Names as sent that are remembered for a family, to tell collisions.
     private static let sentNamesPerFamily = 16
 
@@ -49,19 +61,35 @@ struct SeriesRegistry: ~Copyable {
     private(set) var keyNames: [String] = []
     private(set) var series: [Series] = []
     private(set) var counts = SeriesCounts()
-    private var states: [FamilyState] = []
+    private(set) var states: [FamilyState] = []
+    private(set) var sources: SeriesSources
+    private(set) var conflicts: [TypeConflict] = []
+    /// Unix time as the engine last told it.
+    private(set) var second: Int64 = 0
     private var familyIDs: [FamilyKey: UInt32] = [:]
-    private var reservedNames: Set<String> = []
-    private let limits: SeriesLimits
+    /// Every name a family takes, and the family.
+    private var reservedNames: [String: UInt32] = [:]
+    let limits: SeriesLimits
+    private let overflowLabels: [[UInt8]]
+    private var labelledOverflows = 0
+    /// The identity at hand met the limit of families.
+    private var isFamilyRefused = false
+    /// Numbers of removed series; one that has a series again meanwhile is skipped.
+    private var freeIDs: [UInt32] = []
+    /// The series of the batch under way that nobody has found again.
+    private var retiring: Set<UInt32> = []
+    /// Numbers given out anew since ``takeReused()``.
+    private var reused: [UInt32] = []
     private let hash = KeyedHash.random()
     private var table: [UInt32]
-    private var chunk: UnsafeMutableRawPointer?
-    private var chunkRoom = 0
+    private var arena = LabelArena()
 
     private static let free = UInt32.max
 
     init(limits: SeriesLimits) {
         self.limits = limits
+        sources = SeriesSources(labels: limits.sourceLabels)
+        overflowLabels = LabelText.forms(of: limits.overflowLabels)
         table = Array(repeating: Self.free, count: 1_024)
     }
 
@@ -78,7 +106,7 @@ struct SeriesRegistry: ~Copyable {
         let (text, duplicates) = MetricNaming.labelText(
             identity.labels, own: identity.ownKeys, isHistogram: families[Int(family)].kind == .histogram)
         counts.duplicateLabels += UInt64(duplicates)
-        return register(family, text)
+        return register(family, text, sentName: identity.sentName)
     }
 
     /// The series of an identity that is translated already.
@@ -90,7 +118,8 @@ struct SeriesRegistry: ~Copyable {
     mutating func register(
         family name: String, kind: MetricFamilyKind, labels text: [UInt8], help: String, bounds: [Double]? = nil
     ) -> SeriesRegistration {
-        register(familyID(translated: name, kind: kind, help: help, bounds: bounds), text)
+        register(
+            familyID(translated: name, kind: kind, help: help, bounds: bounds), text, sentName: Array(name.utf8))
     }
 
     private mutating func familyID(
@@ -115,27 +144,69 @@ struct SeriesRegistry: ~Copyable {
         return addFamily(key, family, sentName: Array(name.utf8))
     }
 
-    private mutating func register(_ family: UInt32, _ text: [UInt8]) -> SeriesRegistration {
+    private mutating func register(_ family: UInt32, _ text: [UInt8], sentName: [UInt8]) -> SeriesRegistration {
+        let isCounted = isFamilyRefused
+        isFamilyRefused = false
         if let known = find(family, text) { return registration(known) }
-        let isFull = counts.series >= UInt64(limits.series)
-        if isFull || states[Int(family)].seriesCount >= limits.seriesPerFamily {
-            counts.overflowed += 1
-            return registration(overflow(of: family))
+        noteConflict(family, name: sentName, labels: text)
+        let source = sources.key(of: text)
+        if let limit = exceededLimit(family, source: source) {
+            // A key is counted once, by the first limit it met.
+            if !isCounted { counts.overflowed[keyPath: limit] += 1 }
+            states[Int(family)].refused += 1
+            if let source { sources.refuse(source) }
+            return registration(overflow(of: family, text: text))
         }
-        states[Int(family)].seriesCount += 1
+        states[Int(family)].growth.add(second: second)
+        let id = add(family, text)
+        count(id, source: source)
+        return registration(id)
+    }
+
+    /// Counts a series that is no overflow series.
+    private mutating func count(_ id: UInt32, source: [UInt8]?) {
+        states[Int(series[Int(id)].family)].seriesCount += 1
         counts.series += 1
-        return registration(add(family, text))
+        if let source { sources.add(source, second: second) }
     }
 
-    private func registration(_ id: UInt32) -> SeriesRegistration {
-        SeriesRegistration(id: id, buckets: families[Int(series[Int(id)].family)].buckets)
+    private func exceededLimit(
+        _ family: UInt32, source: [UInt8]?
+    ) -> WritableKeyPath<OverflowCounts, UInt64>? {
+        if counts.series >= UInt64(limits.series) { return \.total }
+        if states[Int(family)].seriesCount >= limits.seriesPerFamily { return \.family }
+        if let source, sources.series(of: source) >= limits.seriesPerSource { return \.source }
+        return nil
     }
 
-    private mutating func overflow(of family: UInt32) -> UInt32 {
-        if let known = states[Int(family)].overflow { return known }
-        let id = add(family, Self.overflowText)
-        states[Int(family)].overflow = id
-        return id
+    /// Whoever registers a series again keeps it from being removed with the batch under way.
+    private mutating func registration(_ id: UInt32) -> SeriesRegistration {
+        if !retiring.isEmpty { retiring.remove(id) }
+        return SeriesRegistration(id: id, buckets: families[Int(series[Int(id)].family)].buckets)
+    }
+
+    /// The overflow series that keeps what it may of a label text; the family's plain one when there are too many.
+    private mutating func overflow(of family: UInt32, text: [UInt8]) -> UInt32 {
+        let kept = LabelText.overflow(of: text, keeping: overflowLabels)
+        if let known = find(family, kept) { return known }
+        let plain = LabelText.plainOverflow
+        if kept != plain, labelledOverflows < Limits.overflowSeries,
+            states[Int(family)].overflowCount < Limits.overflowSeriesPerFamily
+        {
+            labelledOverflows += 1
+            states[Int(family)].overflowCount += 1
+            return add(family, kept)
+        }
+        return find(family, plain) ?? add(family, plain)
+    }
+
+    private mutating func noteConflict(_ family: UInt32, name: [UInt8], labels: [UInt8]) {
+        guard let index = states[Int(family)].conflict else { return }
+        if conflicts[index].keys == 0 {
+            conflicts[index].exampleName = String(decoding: name, as: UTF8.self)
+            conflicts[index].exampleLabels = String(decoding: labels, as: UTF8.self)
+        }
+        conflicts[index].keys += 1
     }
 
     /// What ``register(_:)`` would find or make, without making it.
@@ -152,12 +223,15 @@ struct SeriesRegistry: ~Copyable {
         preview.bounds = known == nil ? identity.buckets ?? family.buckets?.bounds : family.buckets?.bounds
         if family.kind != .histogram { preview.bounds = nil }
         preview.isKnown = known.map { find($0, text) != nil } ?? false
-        let isFamilyFull = known.map { states[Int($0)].seriesCount >= limits.seriesPerFamily } ?? false
-        preview.isOverflow =
-            !preview.isKnown
-            && (isFamilyFull || counts.series >= UInt64(limits.series)
-                || known == nil && families.count >= limits.families)
+        preview.isOverflow = !preview.isKnown && isBeyondLimits(known, text)
         return preview
+    }
+
+    /// - Parameter family: nil for one that is not there yet.
+    private func isBeyondLimits(_ family: UInt32?, _ text: [UInt8]) -> Bool {
+        if let family { return exceededLimit(family, source: sources.key(of: text)) != nil }
+        if counts.series >= UInt64(limits.series) || families.count >= limits.families { return true }
+        return sources.key(of: text).map { sources.series(of: $0) >= limits.seriesPerSource } ?? false
     }
 
     private mutating func familyID(of identity: MetricIdentity) -> UInt32 {
@@ -181,11 +255,19 @@ struct SeriesRegistry: ~Copyable {
 
     private func resolveConflict(of family: inout MetricFamily, _ key: FamilyKey) {
         var attempt = 1
-        while family.reservedNames.contains(where: reservedNames.contains) {
+        while owner(ofNamesOf: family) != nil {
             let tail = attempt == 1 ? key.kind.conflictSuffix : key.kind.conflictSuffix + "_\(attempt)"
             family.name = key.name + tail
             attempt += 1
         }
+    }
+
+    /// The family that has one of the names that `family` needs.
+    private func owner(ofNamesOf family: MetricFamily) -> UInt32? {
+        for name in family.reservedNames {
+            if let owner = reservedNames[name] { return owner }
+        }
+        return nil
     }
 
     private mutating func noteSentName(_ name: [UInt8], of family: UInt32) {
@@ -206,6 +288,8 @@ struct SeriesRegistry: ~Copyable {
             case .histogram, .distribution: "crest_overflow_distribution"
             case .set: "crest_overflow_unique"
             }
+        counts.overflowed.families += 1
+        isFamilyRefused = true
         let key = FamilyKey(name: name, kind: familyKind)
         if let known = familyIDs[key] { return known }
         var identity = MetricIdentity(name: Array(name.utf8), labels: [], kind: kind)
@@ -223,12 +307,26 @@ struct SeriesRegistry: ~Copyable {
     }
 
     private mutating func adopt(_ family: MetricFamily, _ key: FamilyKey, _ state: FamilyState) {
-        reservedNames.formUnion(family.reservedNames)
-        familyIDs[key] = UInt32(families.count)
+        let id = UInt32(families.count)
+        var wanted = family
+        wanted.name = key.name
+        let owner = family.name == key.name ? nil : owner(ofNamesOf: wanted)
+        for name in family.reservedNames { reservedNames[name] = id }
+        familyIDs[key] = id
         families.append(family)
         keyNames.append(key.name)
         states.append(state)
         counts.families += 1
+        if let owner { listConflict(key.name, kept: families[Int(owner)], renamed: family) }
+    }
+
+    /// Bounded by the number of families.
+    private mutating func listConflict(_ name: String, kept: MetricFamily, renamed: MetricFamily) {
+        states[states.count - 1].conflict = conflicts.count
+        conflicts.append(
+            TypeConflict(
+                name: name, kept: kept.name, keptKind: kept.kind, renamed: renamed.name, renamedKind: renamed.kind,
+                firstSeenSecond: second, keys: 0, exampleName: "", exampleLabels: ""))
     }
 
     /// Takes back the next family of an earlier process.
@@ -240,23 +338,85 @@ struct SeriesRegistry: ~Copyable {
         return true
     }
 
-    /// Takes back the next series of an earlier process.
-    /// - Returns: false when its family is not there or it is there already.
-    mutating func restoreSeries(family: UInt64, text: [UInt8]) -> Bool {
+    /// Takes back a series of an earlier process.
+    /// - Parameter id: the number it has again; nil: the next one.
+    /// - Returns: false when its family is not there, it is there already or the number is not free.
+    mutating func restoreSeries(family: UInt64, text: [UInt8], id: UInt32? = nil) -> Bool {
         guard family < UInt64(families.count) else { return false }
         let family = UInt32(family)
         guard find(family, text) == nil else { return false }
-        let id = add(family, text)
-        if text == Self.overflowText {
-            states[Int(family)].overflow = id
+        if let id {
+            guard Int(id) < series.count, series[Int(id)].isRemoved else { return false }
+            freeIDs.append(id)
+        }
+        let added = add(family, text, isNew: id == nil)
+        if LabelText.isOverflow(series[Int(added)].labels) {
+            guard text != LabelText.plainOverflow else { return true }
+            labelledOverflows += 1
+            states[Int(family)].overflowCount += 1
         } else {
-            states[Int(family)].seriesCount += 1
-            counts.series += 1
+            count(added, source: sources.key(of: text))
         }
         return true
     }
 
-    private static let overflowText = Array("\(MetricNaming.overflowLabel)=\"true\"".utf8)
+    /// Takes back the next number as one that is free.
+    mutating func restoreVacancy() {
+        let id = UInt32(series.count)
+        series.append(Series(family: Series.removed, textBytes: 0, text: arena.store([])))
+        freeIDs.append(id)
+    }
+
+    // MARK: The engine's clock, removal
+
+    mutating func setNow(_ second: Int64) {
+        if self.second == 0 {
+            for index in conflicts.indices where conflicts[index].firstSeenSecond == 0 {
+                conflicts[index].firstSeenSecond = second
+            }
+        }
+        self.second = second
+    }
+
+    /// The numbers that were given out anew since the last call.
+    mutating func takeReused() -> [UInt32] {
+        defer { reused = [] }
+        return reused
+    }
+
+    /// Begins to watch for series of a batch being found again.
+    mutating func retire(_ ids: [UInt32]) { retiring = Set(ids) }
+
+    /// Ends the watch.
+    /// - Returns: those of `ids` that nobody has found again.
+    mutating func endRetiring(_ ids: [UInt32]) -> [UInt32] {
+        defer { retiring = [] }
+        return ids.filter { retiring.contains($0) }
+    }
+
+    /// Removes series that are there; their numbers and texts go to others from now on.
+    mutating func remove(_ ids: [UInt32]) {
+        for id in ids where !series[Int(id)].isRemoved {
+            let entry = series[Int(id)]
+            removeFromTable(id)
+            uncount(entry)
+            arena.giveBack(entry.text, bytes: Int(entry.textBytes))
+            series[Int(id)] = entry.vacancy
+            freeIDs.append(id)
+        }
+    }
+
+    private mutating func uncount(_ entry: Series) {
+        let text = Array(entry.labels)
+        if !LabelText.isOverflow(entry.labels) {
+            counts.series -= 1
+            states[Int(entry.family)].seriesCount -= 1
+            sources.remove(text)
+        } else if text != LabelText.plainOverflow {
+            labelledOverflows -= 1
+            states[Int(entry.family)].overflowCount -= 1
+        }
+    }
 
     private func helpText(_ name: [UInt8], _ kind: MetricKind) -> String {
         let sent = String(decoding: name, as: UTF8.self)
@@ -286,40 +446,55 @@ struct SeriesRegistry: ~Copyable {
         }
     }
 
-    private mutating func add(_ family: UInt32, _ text: [UInt8]) -> UInt32 {
+    private mutating func add(_ family: UInt32, _ text: [UInt8], isNew: Bool = false) -> UInt32 {
+        let entry = Series(family: family, textBytes: UInt32(text.count), text: arena.store(text))
+        while !isNew, let id = freeIDs.popLast() {
+            guard series[Int(id)].isRemoved else { continue }
+            series[Int(id)] = entry
+            reused.append(id)
+            place(id)
+            return id
+        }
         if (series.count + 1) * 2 > table.count { growTable() }
         let id = UInt32(series.count)
-        series.append(Series(family: family, textBytes: UInt32(text.count), text: store(text)))
+        series.append(entry)
         place(id)
         return id
     }
 
     private mutating func place(_ id: UInt32) {
-        let entry = series[Int(id)]
-        var slot = hashed(entry.family, entry.labels) & (table.count - 1)
+        var slot = home(of: id)
         while table[slot] != Self.free { slot = (slot + 1) & (table.count - 1) }
         table[slot] = id
     }
 
-    private mutating func growTable() {
-        table = Array(repeating: Self.free, count: table.count * 2)
-        for id in series.indices { place(UInt32(id)) }
+    private func home(of id: UInt32) -> Int {
+        let entry = series[Int(id)]
+        return hashed(entry.family, entry.labels) & (table.count - 1)
     }
 
-    private mutating func store(_ text: [UInt8]) -> UnsafeMutableRawPointer {
-        let needed = max(text.count, 1)
-        let place: UnsafeMutableRawPointer
-        if let current = chunk, needed <= chunkRoom {
-            place = current
-        } else {
-            chunkRoom = max(Self.chunkBytes, needed)
-            place = .allocate(byteCount: chunkRoom, alignment: 16)
+    /// Takes an id out and moves those behind it up, so that each is still reached from its home without a gap.
+    private mutating func removeFromTable(_ id: UInt32) {
+        let mask = table.count - 1
+        var hole = home(of: id)
+        while table[hole] != id {
+            guard table[hole] != Self.free else { return }
+            hole = (hole + 1) & mask
         }
-        text.withUnsafeBytes { bytes in
-            if let base = bytes.baseAddress { place.copyMemory(from: base, byteCount: bytes.count) }
+        var slot = (hole + 1) & mask
+        while table[slot] != Self.free {
+            let distance = (slot - home(of: table[slot])) & mask
+            if distance >= (slot - hole) & mask {
+                table[hole] = table[slot]
+                hole = slot
+            }
+            slot = (slot + 1) & mask
         }
-        chunk = place + needed
-        chunkRoom -= needed
-        return place
+        table[hole] = Self.free
+    }
+
+    private mutating func growTable() {
+        table = Array(repeating: Self.free, count: table.count * 2)
+        for id in series.indices where !series[id].isRemoved { place(UInt32(id)) }
     }
 }

@@ -32,6 +32,26 @@ package enum Limits {
     /// Series in all and of one family; beyond: the overflow series of the family.
     package static let series = 1_000_000
     package static let seriesPerFamily = 200_000
+    /// Series of one source, so that one sender cannot take the room of all others; beyond: the overflow series.
+    package static let seriesPerSource = 500_000
+    /// Families; beyond: the families `crest_overflow*`.
+    package static let metricFamilies = 20_000
+    /// Overflow series with labels, of one family and in all; beyond: the family's overflow series without labels.
+    package static let overflowSeriesPerFamily = 256
+    package static let overflowSeries = 20_000
+    /// Sources that are counted one by one; later ones are counted together.
+    package static let metricSources = 10_000
+    /// Seconds without an update after which a series leaves the scrape.
+    package static let counterExpirySeconds: Int64 = 86_400
+    package static let gaugeExpirySeconds: Int64 = 900
+    package static let histogramExpirySeconds: Int64 = 21_600
+    package static let setExpirySeconds: Int64 = 900
+    /// Values of expired counters and gauges that are remembered; beyond: the oldest is forgotten and returns at zero.
+    package static let rememberedTotals = 200_000
+    /// Series whose labels one cardinality report looks at; families beyond are listed without labels.
+    package static let cardinalitySeries = 200_000
+    /// Label names of a family that a cardinality report tells apart; more: the rest is left out.
+    package static let cardinalityLabels = 64
     /// Bytes of one StatsD line; longer: rejected, reason `line_too_long`.
     package static let lineBytes = 8_192
     /// Tags of one line; more: rejected, reason `too_many_tags`.

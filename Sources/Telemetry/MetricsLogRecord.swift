@@ -12,6 +12,14 @@ package struct MetricsLogRecord: Hashable, Sendable {
         case starts = 5
         /// The store's own mark; no engine sees it.
         case checkpointEnd = 6
+        /// Series whose numbers are free from here on.
+        case removed = 7
+        /// New series under numbers that were free.
+        case reused = 8
+        /// When series were last updated, in a checkpoint.
+        case updates = 9
+        /// Values of removed series that go on when those return, in a checkpoint.
+        case remembered = 10
     }
 
     package var kind: Kind

@@ -110,6 +110,25 @@ import Testing
         #expect(missing == StartFailure(.configuration, "gone.yaml: no such file"))
     }
 
+    @Test("Limits of metric series: defaults, forms, and what is refused")
+    func metricLimits() throws {
+        let standard = try resolve().configuration.metricLimits
+        #expect(standard.series == 1_000_000 && standard.sourceLabels == ["service", "job"])
+        #expect(standard.counterExpiry == 86_400_000_000_000 && standard.gaugeExpiry == 900_000_000_000)
+        let given = try resolve(
+            flags: ["overflow-labels": ["none"], "expire-counters": ["0"]],
+            environment: ["CREST_SERIES_LIMIT_FAMILY": "10"], file: "expire-sets: 90s\n")
+        #expect(given.configuration.metricLimits.overflowLabels.isEmpty)
+        #expect(given.configuration.metricLimits.counterExpiry == 0)
+        #expect(given.configuration.metricLimits.seriesPerFamily == 10)
+        #expect(given.yaml.contains("expire-sets: 1m30s") && given.yaml.contains("overflow-labels: none"))
+        for (name, text) in [
+            ("series-limit", "0"), ("series-limit", "many"), ("expire-gauges", "1s"), ("source-labels", "a,,b"),
+        ] {
+            #expect(failure(flags: [name: [text]])?.code == .usage, "\(name) \(text)")
+        }
+    }
+
     @Test("Unknown variables are named, those of other programs are not")
     func strayVariables() throws {
         let environment = ["CREST_STATDS": "off", "CREST_SERVER": "x", "PATH": "/"]

@@ -84,6 +84,6 @@ struct NamingTests {
         #expect(shown[#"f2_total{crest_overflow="true"}"#] == 8)
         #expect(shown[#"crest_overflow_total{crest_overflow="true"}"#] == 20)
         #expect(engine.seriesCounts.series == 12)
-        #expect(engine.seriesCounts.overflowed == 38)
+        #expect(engine.seriesCounts.overflowed.sum == 38)
     }
 }

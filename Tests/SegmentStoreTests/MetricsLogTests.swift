@@ -1,3 +1,4 @@
+internal import Bytes
 internal import SegmentStore
 internal import Synchronization
 internal import Telemetry
@@ -163,6 +164,30 @@ struct MetricsLogTests {
                 isPadding || isTail || !log.recovery.problems.isEmpty, "byte \(offset): \(source.shown) \(log.recovery)"
             )
             #expect([0, 1, 3, 6].contains(source.shown), "byte \(offset)")
+        }
+    }
+
+    /// A file as the version before removed series wrote it is read; one that needs what this version does not know is
+    /// kept aside.
+    @Test func filesOfOtherVersions() throws {
+        let disk = SimulatedDisk()
+        _ = work(disk, steps: 3)
+        let path = try #require(disk.paths.first { $0.hasSuffix(".mlog") })
+        let bytes = try #require(disk.bytes(of: path))
+        #expect(Array(bytes[8..<16]) == [1, 0, 1, 0, 0, 0, 1, 0])
+        for (fields, isRead) in [
+            ([UInt8](arrayLiteral: 1, 0, 0, 0, 0, 0, 0, 0), true), ([1, 0, 2, 0, 0, 0, 3, 0], false),
+        ] {
+            var other = bytes
+            other.replaceSubrange(8..<16, with: fields)
+            let checksum = crc32c(Array(other[..<60]))
+            for byte in 0..<4 { other[60 + byte] = UInt8(truncatingIfNeeded: checksum >> UInt32(8 * byte)) }
+            let next = disk.crash(.kill)
+            next.set(path, to: other)
+            let source = CountingSource()
+            let log = try MetricsLog.open(next, source: source, tally: LineTally(), configuration: settings())
+            #expect(source.shown == (isRead ? 6 : 0))
+            #expect(log.recovery.problems.isEmpty == isRead)
         }
     }
 

@@ -50,6 +50,7 @@ package final class MetricsService: Sendable {
 
     /// Takes closed seconds over from the receivers. Call once a second; scrapes and queries do it themselves.
     package func advance() {
+        bodyLock.withLock { _ in if bodyReceiver.isPending { bodyReceiver.tick(nowNanoseconds: now()) } }
         engine.advance(nowNanoseconds: Int64(clamping: now()))
     }
 
@@ -78,8 +79,9 @@ package final class MetricsService: Sendable {
         MetricsHandlers(
             statsD: { [self] in postStatsD($0) }, scrape: { [self] in scrape($0) },
             series: { [self] in listSeries($0) }, seriesRange: { [self] in seriesRange($0, $1) },
-            rejects: { [self] in listRejects($0) },
-            explain: { [self] in explain($0) }, points: { [self] in receive(points: $0) })
+            cardinality: { [self] in cardinality($0) }, conflicts: { [self] in conflicts($0) },
+            top: { [self] in top($0) }, rejects: { [self] in listRejects($0) }, explain: { [self] in explain($0) },
+            points: { [self] in receive(points: $0) })
     }
 }
 

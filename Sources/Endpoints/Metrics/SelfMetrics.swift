@@ -163,16 +163,32 @@ extension MetricsEngine {
     var selfMetrics: [SelfMetricFamily] {
         let counts = seriesCounts
         let exemplars = exemplarCounts
+        let expiry = expiryCounts
         return [
             .gauge("crest_exemplars", "Exemplars held.", Double(exemplars.held)),
             .counter("crest_exemplars_dropped_total", "Exemplars that found no room.", exemplars.dropped),
             .gauge("crest_point_streams", "Cumulative OTLP streams followed.", Double(pointStreamCount)),
             .gauge("crest_series", "Metric series held.", Double(counts.series)),
-            .gauge("crest_series_limit", "Metric series that may be held.", Double(Limits.series)),
+            .gauge("crest_series_limit", "Metric series that may be held.", Double(limits.series)),
             .gauge("crest_metric_families", "Metric families held.", Double(counts.families)),
+            .counters(
+                "crest_series_overflowed_total", "Keys sent to an overflow series, by the limit they met.",
+                by: "limit",
+                [
+                    ("total", counts.overflowed.total), ("family", counts.overflowed.family),
+                    ("source", counts.overflowed.source), ("families", counts.overflowed.families),
+                ]),
+            .counter("crest_series_expired_total", "Series that left the scrape for want of updates.", expiry.expired),
             .counter(
-                "crest_series_overflowed_total", "Keys sent to an overflow series because a limit was reached.",
-                counts.overflowed),
+                "crest_series_returned_total", "Expired series that were updated again in time.", expiry.returned),
+            .counter(
+                "crest_series_removed_total", "Expired series whose memory was given to others.", expiry.removed),
+            .gauge(
+                "crest_series_remembered", "Values of removed counters and gauges that would go on.",
+                Double(expiry.remembered)),
+            .counter(
+                "crest_series_forgotten_total", "Values of removed series dropped for want of room.",
+                expiry.forgotten),
             .counter(
                 "crest_type_conflicts_total", "Families renamed because another type has their name.",
                 counts.typeConflicts),

@@ -38,7 +38,7 @@ package final class StatsDReceiver: @unchecked Sendable {
         core.pointee.tick(nowNanoseconds: nowNanoseconds)
     }
 
-    /// Whether received lines wait for a later ``tick(nowNanoseconds:)``.
+    /// Whether received lines, or the engine, wait for a later ``tick(nowNanoseconds:)``.
     package var isPending: Bool { core.pointee.isPending }
 
     /// Takes one body.
@@ -84,8 +84,11 @@ private struct ReceiverCore: ~Copyable {
     /// Lines that a rule drops, as the shard counted them when the counters were last written.
     private var droppedBefore: UInt64 = 0
     private var flushed = FlushedCounts()
-    private(set) var isPending = false
+    private var holdsLines = false
     private var lastTick: Int64 = 0
+
+    /// Lines that are not handed over, or expired keys that the engine wants dropped.
+    var isPending: Bool { holdsLines || shard.isTickWanted }
 
     /// A line that binds more kinds than there are goes round the key cache.
     private static let bindAttempts = 12
@@ -106,7 +109,7 @@ private struct ReceiverCore: ~Copyable {
     }
 
     mutating func receive(_ datagram: UnsafeRawBufferPointer) {
-        isPending = true
+        holdsLines = true
         reader.begin(datagram)
         while true {
             switch reader.next() {
@@ -208,19 +211,19 @@ private struct ReceiverCore: ~Copyable {
         flushCounters()
         lastTick = Int64(clamping: nowNanoseconds)
         shard.tick(nowNanoseconds: lastTick)
-        isPending = shard.isOpen
+        holdsLines = shard.isOpen
     }
 
     mutating func close(nowNanoseconds: UInt64) {
         flushCounters()
         shard.flush(nowNanoseconds: Int64(clamping: nowNanoseconds))
-        isPending = shard.isOpen
+        holdsLines = shard.isOpen
     }
 
     mutating func finish() {
         flushCounters()
         shard.flush(nowNanoseconds: lastTick)
-        isPending = shard.isOpen
+        holdsLines = shard.isOpen
     }
 
     /// Lines since the counters were last written.

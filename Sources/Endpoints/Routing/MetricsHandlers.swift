@@ -10,6 +10,12 @@ package struct MetricsHandlers: Sendable {
     package var series: @Sendable (Request) -> Response
     /// `GET /api/crest/v1/series/range`.
     package var seriesRange: @Sendable (Request, QueryBudget) -> Response
+    /// `GET /api/crest/v1/metrics/cardinality`.
+    package var cardinality: @Sendable (Request) -> Response
+    /// `GET /api/crest/v1/metrics/conflicts`.
+    package var conflicts: @Sendable (Request) -> Response
+    /// `GET /api/crest/v1/metrics/top`.
+    package var top: @Sendable (Request) -> Response
     /// `GET /api/crest/v1/rejects`.
     package var rejects: @Sendable (Request) -> Response
     /// `GET` and `POST /api/crest/v1/explain`.
@@ -23,6 +29,9 @@ package struct MetricsHandlers: Sendable {
         scrape: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         series: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         seriesRange: @escaping @Sendable (Request, QueryBudget) -> Response = { _, _ in unavailable },
+        cardinality: @escaping @Sendable (Request) -> Response = { _ in unavailable },
+        conflicts: @escaping @Sendable (Request) -> Response = { _ in unavailable },
+        top: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         rejects: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         explain: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         points: (@Sendable (MetricPoints) -> PointOutcome)? = nil
@@ -31,6 +40,9 @@ package struct MetricsHandlers: Sendable {
         self.scrape = scrape
         self.series = series
         self.seriesRange = seriesRange
+        self.cardinality = cardinality
+        self.conflicts = conflicts
+        self.top = top
         self.rejects = rejects
         self.explain = explain
         self.points = points

@@ -78,6 +78,12 @@ enum Routes {
             Route("GET", root + "rejects", .own, .now { $0.context.metrics.rejects($0.request) }),
             Route("GET", root + "explain", .own, work: .pool, .now { $0.context.metrics.explain($0.request) }),
             Route("POST", root + "explain", .own, work: .pool, .now(MetricsRouting.explain)),
+            Route(
+                "GET", root + "metrics/cardinality", .own, work: .pool,
+                .now { $0.context.metrics.cardinality($0.request) }),
+            Route(
+                "GET", root + "metrics/conflicts", .own, work: .pool, .now { $0.context.metrics.conflicts($0.request) }),
+            Route("GET", root + "metrics/top", .own, work: .pool, .now { $0.context.metrics.top($0.request) }),
         ]
     }()
 

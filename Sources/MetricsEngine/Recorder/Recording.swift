@@ -188,6 +188,18 @@ extension MetricsStore {
         return block
     }
 
+    /// A series goes on from a remembered total: that is what it had before the block.
+    mutating func recordResumed(_ index: Int) {
+        guard let known = recording.open?.values.count else { return }
+        if index >= known {
+            let missing = index + 1 - known
+            recording.open?.values.append(contentsOf: repeatElement(0, count: missing))
+            recording.open?.starts.append(contentsOf: repeatElement(0, count: missing))
+        }
+        recording.open?.values[index] = values[index]
+        recording.open?.starts[index] = starts[index]
+    }
+
     /// Series go, and their numbers may be given to others. To be called before the next window is merged.
     mutating func forgetRecorded(_ ids: [UInt32]) {
         guard let windows = recording.open?.windows.count else { return }

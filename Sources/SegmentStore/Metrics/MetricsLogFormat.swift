@@ -8,6 +8,9 @@ enum MetricsLogFormat {
     static let fileMagic = Array("CRESTMET".utf8)
     static let groupMagic: UInt32 = 0x5247_4D43  // CMGR
     static let major: UInt16 = 1
+    static let minor: UInt16 = 1
+    /// Bit 0: removed series, whose numbers are given out anew.
+    static let incompatible: UInt16 = 1
     /// Most bytes of a group's frame, and of its records.
     static let groupLimit = 64 << 20
     /// Records are gathered into one group up to this.
@@ -25,7 +28,9 @@ struct MetricsLogHeader: Hashable {
     func encoded() -> [UInt8] {
         var writer = ByteWriter(reserving: MetricsLogFormat.headerBytes)
         writer.write(MetricsLogFormat.fileMagic)
-        for field in [MetricsLogFormat.major, 0, 0, 0] { writer.write(field) }
+        for field in [MetricsLogFormat.major, MetricsLogFormat.minor, 0, MetricsLogFormat.incompatible] {
+            writer.write(field)
+        }
         for field in [number, salt, life] { writer.write(field) }
         writer.write([UInt8](repeating: 0, count: 20))
         writer.write(crc32c(writer.bytes))
@@ -49,7 +54,9 @@ struct MetricsLogHeader: Hashable {
             _ = try reader.skip(20)
             let checksum = try reader.read(UInt32.self)
             guard checksum == crc32c(Array(bytes[..<60])) else { return nil }
-            guard major == MetricsLogFormat.major, incompatible == 0 else { return nil }
+            guard major == MetricsLogFormat.major, incompatible & ~MetricsLogFormat.incompatible == 0 else {
+                return nil
+            }
         } catch { return nil }
     }
 

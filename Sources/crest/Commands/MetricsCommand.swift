@@ -14,7 +14,10 @@ struct MetricsCommand: AsyncParsableCommand {
               crest metrics get http_requests_total --label status=500 -o json
               crest metrics range order_count_total --since 10m
             """,
-        subcommands: [Get.self, List.self, MetricsRangeCommand.self, MetricsRejectsCommand.self])
+        subcommands: [
+            Get.self, List.self, TopCommand.self, MetricsRangeCommand.self, CardinalityCommand.self,
+            ConflictsCommand.self, MetricsRejectsCommand.self,
+        ])
 
     private static func noteCut(_ answer: JSONValue) {
         if answer["isCut"]?.boolean == true { Output.note("there are more series than the server gives at once") }

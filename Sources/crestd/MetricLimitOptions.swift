@@ -1,0 +1,26 @@
+internal import ArgumentParser
+
+/// The flags that bound metric series.
+struct MetricLimitOptions: ParsableArguments {
+    @Option(help: "Series in all. (default: 1000000)") var seriesLimit: String?
+    @Option(help: "Series of one metric. (default: 200000)") var seriesLimitFamily: String?
+    @Option(help: "Series of one source. (default: 500000)") var seriesLimitSource: String?
+    @Option(help: "Labels that name the source; the first one that is there counts. (default: service,job)")
+    var sourceLabels: String?
+    @Option(help: "Labels that series beyond a limit keep; none for none. (default: service,status)")
+    var overflowLabels: String?
+    @Option(help: "Quiet time after which a counter leaves the scrape; 0: never. (default: 1d)")
+    var expireCounters: String?
+    @Option(help: "The same for gauges. (default: 15m)") var expireGauges: String?
+    @Option(help: "The same for histograms and timers. (default: 6h)") var expireHistograms: String?
+    @Option(help: "The same for sets. (default: 15m)") var expireSets: String?
+
+    var settings: [(key: String, value: String?)] {
+        [
+            ("series-limit", seriesLimit), ("series-limit-family", seriesLimitFamily),
+            ("series-limit-source", seriesLimitSource), ("source-labels", sourceLabels),
+            ("overflow-labels", overflowLabels), ("expire-counters", expireCounters),
+            ("expire-gauges", expireGauges), ("expire-histograms", expireHistograms), ("expire-sets", expireSets),
+        ]
+    }
+}
