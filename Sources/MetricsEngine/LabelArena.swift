@@ -1,13 +1,17 @@
-/// Memory for label texts, in chunks that are never moved or freed. What is given back is handed out again to a text of
+/// Memory for label texts, in chunks that are never moved. What is given back is handed out again to a text of
 /// about the same length.
 struct LabelArena: ~Copyable {
     private static let chunkBytes = 256 << 10
     private static let step = 8
 
+    private var chunks: [UnsafeMutableRawPointer] = []
+    /// The free rest of the last chunk.
     private var chunk: UnsafeMutableRawPointer?
     private var chunkRoom = 0
     /// By length in steps.
     private var free: [[UnsafeMutableRawPointer]] = []
+
+    deinit { for chunk in chunks { chunk.deallocate() } }
 
     /// Memory for `bytes` and at most seven more.
     private static func steps(_ bytes: Int) -> Int { max((bytes + step - 1) / step, 1) }
@@ -29,6 +33,7 @@ struct LabelArena: ~Copyable {
         } else {
             chunkRoom = max(Self.chunkBytes, needed)
             place = .allocate(byteCount: chunkRoom, alignment: 16)
+            chunks.append(place)
         }
         chunk = place + needed
         chunkRoom -= needed

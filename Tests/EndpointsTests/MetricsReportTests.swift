@@ -47,7 +47,7 @@ struct MetricsReportTests {
     @Test("Top ranks families and series")
     func top() {
         let families = text(service.handlers.top)
-        #expect(families.contains(#"{"name":"hits_total","type":"counter","labels":{},"series":4,"perSecond":10}"#))
+        #expect(families.contains(#"{"name":"hits_total","type":"counter","labels":{},"series":4,"perSecond":10.0}"#))
         let series = text(service.handlers.top, "?by=series&name=hits&limit=1")
         #expect(series.contains(#""crest_overflow":"true","status":"200"}"#) && series.contains(#""active":4"#))
         #expect(text(service.handlers.top, "?by=colour", status: 400).contains("colour"))

@@ -139,7 +139,9 @@ struct RecorderTests {
 
     @Test("A series that stands still is known from the last full block on, and a gauge keeps its extremes")
     func idle() throws {
-        let engine = MetricsEngine()
+        var expiry = ExpiryPolicy()
+        expiry.gauges = 0
+        let engine = MetricsEngine(expiry: expiry)
         engine.beginRecording(number: 1, sealed: [])
         let shard = engine.makeShard()
         shard.flush(nowNanoseconds: start * 1_000_000_000)

@@ -51,9 +51,10 @@ def test_a_quiet_counter_goes_stale_and_returns_without_a_reset(tmp_path):
 
 
 def test_a_removed_counter_goes_on_through_kills(tmp_path):
-    daemon = Daemon(tmp_path / "data", f"--http=127.0.0.1:{free_port()}", "--expire-counters=2s")
+    daemon = Daemon(tmp_path / "data", f"--http=127.0.0.1:{free_port()}", "--expire-counters=4s")
     prometheus = Prometheus(tmp_path, daemon.address["http"])
     try:
+        eventually(lambda: prometheus.value('up{job="crest"}') == 1)
         send(daemon, "orders:40|c|#a:b\n")
         eventually(lambda: prometheus.value('orders_total{a="b"}') == 40)
         # A minute in live windows, ten seconds of waiting for company, and each receiver's consent.

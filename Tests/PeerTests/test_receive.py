@@ -37,7 +37,9 @@ def values(daemon, name):
 
 
 def by_listener(daemon, name):
-    return {dict(labels)["listener"]: value for labels, value in values(daemon, name).items()}
+    """Of the StatsD listeners; the other datagram listeners are in the same families."""
+    found = {dict(labels)["listener"]: value for labels, value in values(daemon, name).items()}
+    return {listener: value for listener, value in found.items() if listener.startswith("statsd")}
 
 
 def until(daemon, check):

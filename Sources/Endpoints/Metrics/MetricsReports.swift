@@ -57,7 +57,7 @@ extension MetricsService {
         for label in family.labels {
             json.beginObject()
             json.string("name", label.name)
-            json.number("values", label.values)
+            json.number("values", Int(label.values.rounded()))
             json.string("example", label.example)
             json.endObject()
         }

@@ -64,7 +64,7 @@ struct Recording {
     /// Where a block begins whose first window is of `second`.
     func first(of second: Int64, now: Int64) -> Int64 {
         if let nextFirst { return nextFirst }
-        guard isRestoring else { return max(second, now) }
+        guard isRestoring else { return max(second, now - Self.lagSeconds) }
         return sealed[mark.log].map { $0.through + 1 } ?? second
     }
 
