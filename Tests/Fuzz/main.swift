@@ -2,6 +2,7 @@
 //
 //     fuzz TARGET [--seed N] [--events N]      one target; prints the executions, exits 1 on a failure
 //     fuzz smoke                               every target for a moment, and the canary that must fail
+//     fuzz full [--seconds N]                  every target for a minute, and the canary
 //     fuzz list                                the names of the targets
 
 internal import Glibc
@@ -36,6 +37,22 @@ func report(_ target: FuzzTarget, seed: UInt64, events: Int) -> Bool {
     return false
 }
 
+/// Rounds of 10,000 mutations, each with the next seed, until the time is over.
+func report(_ target: FuzzTarget, seed: UInt64, seconds: Int) -> Bool {
+    let end = time(nil) + seconds
+    let round = 10_000
+    var rounds: UInt64 = 0
+    while time(nil) < end {
+        if run(target, seed: seed + rounds, events: round) != nil {
+            return report(target, seed: seed + rounds, events: round)
+        }
+        rounds += 1
+    }
+    print("\(target.name): \(rounds * UInt64(round)) executions, seeds \(seed)..<\(seed + rounds), nothing found")
+    fflush(nil)
+    return true
+}
+
 /// A target with a planted defect: the engine is blind if it does not find it.
 func canaryIsFound(seed: UInt64) -> Bool {
     let canary = FuzzTarget(
@@ -58,6 +75,11 @@ func fuzz(_ arguments: [String]) -> Int32 {
         var isFine = canaryIsFound(seed: seed)
         for target in FuzzTarget.all where !report(target, seed: seed, events: 3_000) { isFine = false }
         return isFine ? 0 : 1
+    case "full":
+        let seconds = Int(clamping: number(after: "--seconds", in: arguments) ?? 60)
+        var isFine = canaryIsFound(seed: seed)
+        for target in FuzzTarget.all where !report(target, seed: seed, seconds: seconds) { isFine = false }
+        return isFine ? 0 : 1
     case "list":
         for target in FuzzTarget.all { print(target.name) }
         return 0
@@ -69,7 +91,7 @@ func fuzz(_ arguments: [String]) -> Int32 {
         let events = number(after: "--events", in: arguments) ?? 1_000_000
         return report(target, seed: seed, events: Int(clamping: events)) ? 0 : 1
     case nil:
-        print("usage: fuzz TARGET [--seed N] [--events N] | fuzz smoke | fuzz list")
+        print("usage: fuzz TARGET [--seed N] [--events N] | fuzz smoke | fuzz full | fuzz list")
         return 2
     }
 }
