@@ -7,12 +7,16 @@ final class ServerProcess {
     private var usage = rusage()
 
     /// Starts the program `name` that lies beside bench and waits for its ready line.
-    init(_ name: String, _ arguments: [String]) throws {
+    convenience init(_ name: String, _ arguments: [String]) throws {
+        try self.init(path: siblingPath(name), arguments)
+    }
+
+    init(path: String, _ arguments: [String]) throws {
         var pipes: [Int32] = [0, 0]
         guard pipe(&pipes) == 0 else { throw CallFailure(call: "pipe") }
-        pid = try spawn(siblingPath(name), arguments, standardOutput: pipes[1])
+        pid = try spawn(path, arguments, standardOutput: pipes[1])
         close(pipes[1])
-        guard let line = firstLine(of: pipes[0]) else { throw CallFailure(call: "ready line of \(name)") }
+        guard let line = firstLine(of: pipes[0]) else { throw CallFailure(call: "ready line of \(path)") }
         var ports: [String: UInt16] = [:]
         for word in line.split(separator: " ") {
             let halves = word.split(separator: "=")

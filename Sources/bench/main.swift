@@ -11,13 +11,15 @@ struct Bench: ParsableCommand {
             Examples:
               bench ingest --spans 600000       OTLP/HTTP to durable, sealed and served by id
               bench statsd --lines 4000000      DogStatsD over UDP, kernel included; memory; scrapes
+              bench instructions                instructions and allocations a line, under callgrind
               bench search --spans 10000000     traces by id and searches over a large store
               bench commit --seconds 5          group commit: durable requests/s and ack latency beside fdatasync
               bench recovery --segments 10000   start after a crash and after a clean stop
               bench all --spans 20000 --lines 100000    the small form that the tests run
             """,
         subcommands: [
-            Ingest.self, StatsD.self, Search.self, Commit.self, RecoveryTime.self, All.self, Sink.self, Drain.self,
+            Ingest.self, StatsD.self, Instructions.self, Search.self, Commit.self, RecoveryTime.self, All.self,
+            Sink.self, Drain.self,
         ])
 }
 
@@ -63,6 +65,16 @@ struct StatsDOptions: ParsableArguments {
         StatsDSizes(
             lines: max(lines, 1), linesPerSecond: rate, series: series ?? max(min(lines / 40, 100_000), 1), seed: seed)
     }
+}
+
+struct Instructions: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Instructions and allocations a StatsD line costs in user space. Needs valgrind; takes minutes.")
+
+    @Option(help: "Lines that are counted.") var lines = 400_000
+    @Option(help: "Seed of the lines.") var seed: UInt64 = 42
+
+    func run() throws { try runInstructions(lines: lines, seed: seed) }
 }
 
 struct Search: ParsableCommand {
