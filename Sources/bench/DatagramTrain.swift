@@ -84,15 +84,15 @@ private struct LineRandom {
 }
 
 extension DatagramTrain {
-    /// Tagged DogStatsD lines: 10,000 series (55 % counters, 35 % timers, 10 % gauges), about 74 bytes a line and 18
+    /// Tagged DogStatsD lines: so many series (55 % counters, 35 % timers, 10 % gauges), about 74 bytes a line and 18
     /// lines a datagram; a few series are much hotter than the rest.
-    static func shop(lines: Int, seed: UInt64) -> DatagramTrain {
+    static func shop(lines: Int, seed: UInt64, series count: Int = 10_000) -> DatagramTrain {
         var random = LineRandom(state: seed)
-        let series = (0..<10_000).map(shopSeries)
+        let series = (0..<count).map(shopSeries)
         var train = DatagramTrain()
         for _ in 0..<lines {
             // The product of two draws: low numbers are hot.
-            let pick = series[random.next(below: 10_000) * random.next(below: 10_000) / 10_000]
+            let pick = series[random.next(below: count) * random.next(below: count) / count]
             let value =
                 switch pick.kind {
                 case "ms": "\(random.next(below: 80)).\(100 + random.next(below: 900))"

@@ -1,12 +1,12 @@
 internal import Glibc
 
 /// Instructions and allocations of crestd in user space for each line of the StatsD path, by callgrind: the difference of
-/// two runs that differ in how often the same lines are sent, so that the start and the making of series fall out.
+/// two runs of the same length that send at different rates, so that what a second costs falls out.
 func runInstructions(lines: Int, seed: UInt64) throws {
-    let train = DatagramTrain.shop(lines: 100_000, seed: seed)
-    progress("two runs under callgrind, of \(train.lines) and \(train.lines + lines) lines")
-    let short = try profile(train, lines: train.lines)
-    let long = try profile(train, lines: train.lines + lines)
+    let train = DatagramTrain.shop(lines: 100_000, seed: seed, series: 100)
+    progress("two runs under callgrind, of \(lines / 3) and \(lines) lines")
+    let short = try profile(train, lines: lines / 3)
+    let long = try profile(train, lines: lines)
     let applied = long.applied - short.applied
     guard applied > 0 else { throw CallFailure(call: "the longer run applied no more lines") }
     var report = Report("statsd_instructions")
@@ -20,16 +20,19 @@ private func profile(_ train: DatagramTrain, lines: Int) throws -> (counts: Call
     let folder = try temporaryFolder()
     defer { removeFolder(folder) }
     let output = folder + "/callgrind.out"
+    // valgrind gives up on Swift's debugging information.
+    let stripped = folder + "/crestd"
+    try ServerProcess.run("/usr/bin/env", ["strip", "--strip-debug", "-o", stripped, siblingPath("crestd")])
     let daemon = try ServerProcess(
         path: "/usr/bin/env",
         [
-            "valgrind", "--tool=callgrind", "--callgrind-out-file=\(output)", "-q", siblingPath("crestd"),
+            "valgrind", "--tool=callgrind", "--callgrind-out-file=\(output)", "-q", stripped,
             "--http", "127.0.0.1:0", "--otlp-http", "off", "--zipkin", "off", "--jaeger-http", "off", "--jaeger-udp",
             "off", "--statsd", "127.0.0.1:0", "--statsd-workers", "1", "--data-dir", folder + "/data",
         ])
     let port = daemon.ports["statsd"] ?? 0
     var connection = try HTTPConnection(port: daemon.ports["http"] ?? 0)
-    let sent = try train.send(lines: lines, linesPerSecond: 30_000, port: port)
+    let sent = try train.send(lines: lines, linesPerSecond: max(lines / 10, 1), port: port)
     var applied = 0.0
     let deadline = now() + 60
     repeat {

@@ -28,6 +28,14 @@ final class ServerProcess {
         self.ports = ports
     }
 
+    /// Runs a program to its end.
+    static func run(_ path: String, _ arguments: [String]) throws {
+        let pid = try spawn(path, arguments, standardOutput: 2)
+        var code: Int32 = 0
+        while waitpid(pid, &code, 0) < 0, errno == EINTR {}
+        guard code == 0 else { throw CallFailure(call: arguments.first ?? path) }
+    }
+
     /// User and system seconds so far, of all threads.
     var cpuSeconds: Double {
         var clock = clockid_t()
