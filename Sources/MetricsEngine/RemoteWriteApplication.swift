@@ -58,27 +58,39 @@ private struct RemoteWriteApplication {
             return report.reject(error, series.samples.count + series.histograms.count, "a series")
         }
         if !series.samples.isEmpty || (series.histograms.isEmpty && named.isCounter && !series.exemplars.isEmpty) {
-            writeSamples(of: series, named, streams: &streams, report: &report)
+            do throws(PointRejection) {
+                try writeSamples(of: series, named, streams: &streams, report: &report)
+            } catch { report.reject(error, series.samples.count, named.place) }
         }
-        if !series.histograms.isEmpty { writeHistograms(of: series, named, streams: &streams, report: &report) }
+        guard !series.histograms.isEmpty else { return }
+        do throws(PointRejection) {
+            try writeHistograms(of: series, named, streams: &streams, report: &report)
+        } catch { report.reject(error, series.histograms.count, named.place) }
     }
 
+    /// - Throws: instead of naming an overflow series: the numbers of different senders have no sum there.
     private func register(
         _ named: NamedSeries, _ kind: MetricFamilyKind, bounds: [Double]? = nil
-    ) -> SeriesRegistration {
+    ) throws(PointRejection) -> SeriesRegistration {
         let (family, labels) = named.identity(kind)
-        return engine.registry.withLock {
-            $0.register(family: family, kind: kind, labels: labels, help: named.help, bounds: bounds)
+        let registration = engine.registry.withLock { registry -> SeriesRegistration? in
+            let registration = registry.register(
+                family: family, kind: kind, labels: labels, help: named.help, bounds: bounds)
+            let isOwn = registry.series[Int(registration.id)].labels.elementsEqual(labels)
+            return isOwn ? registration : nil
         }
+        guard let registration else { throw .tooManySeries }
+        return registration
     }
 
     // MARK: Samples
 
+    /// - Throws: before anything is written, for all of them.
     private mutating func writeSamples(
         of series: RemoteWriteBatch.Series, _ named: NamedSeries, streams: inout PointStreams,
         report: inout RemoteWriteReport
-    ) {
-        let registration = register(named, named.isCounter ? .counter : .gauge)
+    ) throws(PointRejection) {
+        let registration = try register(named, named.isCounter ? .counter : .gauge)
         var last = streams.last(series: registration.id)
         var state = SampleState(last: last)
         for sample in batch.samples[series.samples] {
@@ -171,13 +183,14 @@ private struct RemoteWriteApplication {
 
     // MARK: Histograms
 
+    /// - Throws: before anything is written, for all of them.
     private mutating func writeHistograms(
         of series: RemoteWriteBatch.Series, _ named: NamedSeries, streams: inout PointStreams,
         report: inout RemoteWriteReport
-    ) {
+    ) throws(PointRejection) {
         var bounds: [Double]?
         if case .explicit(let point) = batch.histograms[series.histograms.lowerBound].content { bounds = point.bounds }
-        let registration = register(named, .histogram, bounds: bounds)
+        let registration = try register(named, .histogram, bounds: bounds)
         var start: UInt64 = 0
         for histogram in batch.histograms[series.histograms] {
             do throws(PointRejection) {

@@ -145,6 +145,7 @@ package enum PointRejection: String, CaseIterable, Sendable, Error {
     case inFuture = "in_future"
     case badLabels = "bad_labels"
     case gaugeHistogram = "gauge_histogram"
+    case tooManySeries = "too_many_series"
 
     package var sentence: String {
         switch self {
@@ -164,6 +165,7 @@ package enum PointRejection: String, CaseIterable, Sendable, Error {
         case .inFuture: "more than \(Limits.futureSeconds) seconds ahead of the clock"
         case .badLabels: "a label without a name, repeated, or no metric name"
         case .gaugeHistogram: "histograms of gauges are not kept"
+        case .tooManySeries: "a limit of series is reached"
         }
     }
 }

@@ -1,4 +1,5 @@
 import Endpoints
+import MetricsEngine
 import Telemetry
 import TestKit
 import Testing
@@ -119,6 +120,20 @@ struct RemoteWriteTests {
         }
         #expect(scrape().contains("good 1"))
         #expect(ledger.requestsRejected.total == 0)
+    }
+
+    @Test("Beyond a limit of series samples are refused, and no overflow series gets their values")
+    func tooManySeries() {
+        var limits = SeriesLimits()
+        limits.seriesPerFamily = 2
+        let service = MetricsService(
+            engine: MetricsEngine(limits: limits), ledger: ledger, now: { 1_790_000_000_000_000_000 })
+        let daemon = TestDaemon { $0.metrics = service.handlers }
+        let body = ["a", "b", "c"].flatMap { Samples.series(["__name__": "n_total", "l": $0], values: [(5, now)]) }
+        let response = daemon.post("/api/v1/write", SnappyEncoder.encode(body), type: "application/x-protobuf")
+        #expect(response.status == 400 && response.text == "series \"n_total\": a limit of series is reached\n")
+        #expect(written(response) == ["2", "0", "0"])
+        #expect(!daemon.get("/metrics").text.contains(#"n_total{crest_overflow"#))
     }
 
     @Test("Stale markers are written and change nothing")
