@@ -110,15 +110,14 @@ def test_what_prometheus_sends_is_on_the_scrape_and_in_queries(chain):
         return daemon.url("/prometheus")
     eventually(lambda: sum(ask(root(receiver), "orders_total").values()) >= 11 * 12, seconds=60)
 
-    # The same numbers: a counter by region is 10 to 1, and never more than the application has counted.
+    # The same numbers, and never more than the application has counted; shards send them at their own time.
     orders = {dict(key)["region"]: value for key, value in ask(root(receiver), "orders_total").items()}
-    assert orders["eu"] == 10 * orders["us"] and orders["us"] <= Target.scrapes
+    assert orders["eu"] % 10 == 0 and abs(orders["eu"] / 10 - orders["us"]) <= 2 and orders["us"] <= Target.scrapes
     shown = samples(receiver)
     instance = next(dict(key)["instance"] for key in ask(root(receiver), "stock"))
     labels = f'instance="{instance}",job="shop",replica="a"'
     count = float(shown[f"lag_seconds_count{{{labels}}}"])
     assert count % 5 == 0 and 0 < count <= 5 * Target.scrapes
-    # Shards send them at their own time, but what has come is exact.
     bucket = float(shown[f'lag_seconds_bucket{{instance="{instance}",job="shop",le="0.5",replica="a"}}'])
     assert bucket % 3 == 0 and abs(bucket / 3 - count / 5) <= 2
     assert shown[f'size{{instance="{instance}",job="shop",quantile="0.5",replica="a"}}'] == "7"
@@ -126,7 +125,6 @@ def test_what_prometheus_sends_is_on_the_scrape_and_in_queries(chain):
     assert float(shown[f'up{{{labels}}}']) == 1
 
     # The same questions to both: scrape times differ by up to a second or two.
-    at = time.time() - 1
     for expression, tolerance in [
         ("sum by (region) (rate(orders_total[10s]))", 0.35),
         ("histogram_quantile(0.5, sum by (le) (rate(lag_seconds_bucket[10s])))", 0.02),
@@ -135,10 +133,15 @@ def test_what_prometheus_sends_is_on_the_scrape_and_in_queries(chain):
     ]:
         def drop(answer):
             return {tuple(item for item in key if item[0] != "replica"): value for key, value in answer.items()}
-        ours, theirs = drop(ask(root(receiver), expression, at)), drop(sender.query(expression, at))
-        assert ours.keys() == theirs.keys() and ours, f"{expression}: {ours} {theirs}"
-        for key, value in theirs.items():
-            assert math.isclose(ours[key], value, rel_tol=tolerance), f"{expression}: {ours} {theirs}"
+
+        def same():
+            at = time.time() - 2
+            ours, theirs = drop(ask(root(receiver), expression, at)), drop(sender.query(expression, at))
+            assert ours.keys() == theirs.keys() and ours, f"{expression}: {ours} {theirs}"
+            for key, value in theirs.items():
+                assert math.isclose(ours[key], value, rel_tol=tolerance), f"{expression}: {ours} {theirs}"
+            return True
+        eventually(same, seconds=15, pause=0.5)
 
     # Native histograms all the way: StatsD, scrape by protobuf, remote write, scrape.
     def checkout():
@@ -148,7 +151,8 @@ def test_what_prometheus_sends_is_on_the_scrape_and_in_queries(chain):
     found = eventually(checkout, seconds=30)
     total = next(float(value) for name, value in found.items() if name.startswith("checkout_seconds_sum"))
     assert math.isclose(total, 5.05)
-    assert any(name.endswith('le="0.05",replica="a"}') or 'le="0.05"' in name for name in found)
+    buckets = [float(value) for name, value in found.items() if "_bucket{" in name]
+    assert buckets[-1] == 100 and buckets == sorted(buckets) and len(set(buckets)) > 3
 
 
 def test_nothing_was_refused_and_the_ledger_balances(chain):
@@ -156,11 +160,12 @@ def test_nothing_was_refused_and_the_ledger_balances(chain):
     eventually(lambda: sender.query("prometheus_remote_storage_samples_total") is not None)
     ledger = receiver.ledger()
     assert ledger["balanced"], ledger
-    assert not {key: value for key, value in ledger["points"]["rejected"].items() if key != "repeated"}, ledger
+    assert not {key: value for key, value in ledger["points"]["rejected"].items() if value and key != "repeated"}, ledger
     assert receiver.get("/metrics").text.count("crest_exposition_family_errors 0") == 1
+    # Other names than promtool likes are the sender's, but every line is read.
     check = subprocess.run(
         ["promtool", "check", "metrics"], input=receiver.get("/metrics").text, capture_output=True, text=True)
-    assert "error" not in check.stderr.lower() or check.returncode in (0, 3), check.stderr[:2000]
+    assert check.returncode in (0, 3), check.stderr[:2000]
 
 
 def test_counters_go_on_after_a_restart(chain):
