@@ -1,5 +1,6 @@
 import Endpoints
 import MetricsEngine
+import Synchronization
 import Telemetry
 import TestKit
 import Testing
