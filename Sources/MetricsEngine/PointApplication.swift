@@ -42,7 +42,7 @@ extension MetricsEngine {
     /// What a series has counted from streams that began before `start`: its value or number of observations now, or
     /// when it was removed meanwhile and came back the value that is remembered; zero for none.
     /// - Parameter processStart: streams older than this process may be counted in any series. Nanoseconds, as `start`.
-    fileprivate func counted(
+    func counted(
         in series: SeriesRegistration, from start: UInt64, processStart: Int64, nowNanoseconds: Int64
     ) -> Double {
         let start = Int64(clamping: start)

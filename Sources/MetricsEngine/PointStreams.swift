@@ -1,6 +1,6 @@
 internal import Telemetry
 
-/// The last point of every cumulative OTLP stream, to tell what is new in the next one.
+/// The last point of every cumulative OTLP stream and of every remote write series, to tell what is new in the next.
 ///
 /// A stream is a series and a start time: a sender that starts again, and two senders that share all their labels, are
 /// streams of their own and add up. What is held is bounded in streams and in numbers; a full table first forgets the
@@ -41,6 +41,11 @@ struct PointStreams {
         }
         guard time >= stream.time else { throw .outOfOrder }
         return .last(stream.last)
+    }
+
+    /// The last point of a stream whose start time is not part of its identity, and its time.
+    func last(series: UInt32) -> (time: UInt64, state: CumulativeState)? {
+        bySeries[series]?.first { $0.start == 0 }.map { ($0.time, $0.last) }
     }
 
     mutating func keep(

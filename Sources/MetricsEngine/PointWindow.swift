@@ -1,6 +1,7 @@
 internal import Telemetry
 
-/// Gathers the changes of one OTLP request as a closed second, the form in which the store takes everything.
+/// Gathers the changes of one OTLP or remote write request as a closed second, the form in which the store takes
+/// everything.
 struct PointWindow {
     let second: Int64
     private var scalars: [ScalarChange] = []
@@ -18,8 +19,13 @@ struct PointWindow {
     }
 
     mutating func note(_ point: MetricPoint, on series: UInt32) {
-        for exemplar in point.exemplars { exemplars.append(SeriesExemplar(series: series, exemplar: exemplar)) }
-        let start = Int64(clamping: point.start)
+        note(point.exemplars[...], start: point.start, on: series)
+    }
+
+    /// - Parameter start: Unix nanoseconds since which the series counts; 0: unknown.
+    mutating func note(_ exemplars: ArraySlice<Exemplar>, start: UInt64, on series: UInt32) {
+        for exemplar in exemplars { self.exemplars.append(SeriesExemplar(series: series, exemplar: exemplar)) }
+        let start = Int64(clamping: start)
         guard start > 0, start / 1_000_000_000 <= second else { return }
         starts[series] = min(starts[series] ?? .max, max(start / 1_000_000_000, 1))
     }

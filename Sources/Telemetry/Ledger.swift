@@ -127,10 +127,12 @@ package final class Ledger: Sendable {
     package let linesSeen = Atomic<UInt64>(0)
     package let linesApplied = Atomic<UInt64>(0)
     package let linesRejected = ReasonCounters<LineRejection>()
-    /// OTLP data points.
+    /// OTLP data points, remote write samples and histograms.
     package let pointsSeen = Atomic<UInt64>(0)
     package let pointsApplied = Atomic<UInt64>(0)
     package let pointsRejected = ReasonCounters<PointRejection>()
+    /// Remote write samples that ended their series.
+    package let staleMarkers = Atomic<UInt64>(0)
     /// Lines of earlier processes that were taken and not yet in the metrics log when those were killed.
     package let linesLostAtCrash = Atomic<UInt64>(0)
     /// Samples that found a window ring full; zero unless the engine stands still.

@@ -61,9 +61,17 @@ package enum Limits {
     /// Attributes and buckets of one data point; more: rejected, reason `too_many_attributes`, `too_many_buckets`.
     package static let attributesPerPoint = 128
     package static let bucketsPerPoint = 1_024
-    /// OTLP metric requests that wait for the metrics log; more: 503 with Retry-After.
+    /// Labels and buckets of all series of one remote write request; the series beyond: rejected, reasons
+    /// `too_many_attributes`, `too_many_buckets`. Symbols of one; more: the body is malformed.
+    package static let labelsPerWrite = 1 << 21
+    package static let bucketsPerWrite = 1 << 21
+    package static let symbolsPerWrite = 1 << 20
+    /// Seconds that a remote write sample may be ahead of the clock; more: rejected, reason `in_future`.
+    package static let futureSeconds: Int64 = 600
+    /// OTLP metric and remote write requests that wait for the metrics log; more: 503 with Retry-After.
     package static let pointRequestsWaiting = 256
-    /// Cumulative OTLP streams followed, and the numbers kept for them; beyond: rejected, reason `too_many_streams`.
+    /// Cumulative OTLP streams and remote write series followed, and the numbers kept for them; beyond: rejected, reason
+    /// `too_many_streams`; gauges of remote write are then taken in any order.
     package static let pointStreams = 200_000
     package static let pointStreamCells = 16 << 20
     /// Exemplars kept in all, the last of each bucket; beyond: new ones are dropped and counted.

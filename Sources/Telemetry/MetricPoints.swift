@@ -139,6 +139,13 @@ package enum PointRejection: String, CaseIterable, Sendable, Error {
     case tooManyPoints = "too_many_points"
     case tooManyStreams = "too_many_streams"
     case outOfOrder = "out_of_order"
+    // Remote write
+    case repeated
+    case duplicateTime = "duplicate_time"
+    case inFuture = "in_future"
+    case badLabels = "bad_labels"
+    case gaugeHistogram = "gauge_histogram"
+    case tooManySeries = "too_many_series"
 
     package var sentence: String {
         switch self {
@@ -153,6 +160,12 @@ package enum PointRejection: String, CaseIterable, Sendable, Error {
         case .tooManyPoints: "more than \(Limits.pointsPerRequest) points in one request"
         case .tooManyStreams: "too many cumulative streams are followed already"
         case .outOfOrder: "older than the last point of its stream"
+        case .repeated: "the last point of its stream once more"
+        case .duplicateTime: "another value for the time of the last point of its stream"
+        case .inFuture: "more than \(Limits.futureSeconds) seconds ahead of the clock"
+        case .badLabels: "a label without a name, repeated, or no metric name"
+        case .gaugeHistogram: "histograms of gauges are not kept"
+        case .tooManySeries: "a limit of series is reached"
         }
     }
 }

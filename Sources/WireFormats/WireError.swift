@@ -14,6 +14,8 @@ package struct WireError: Error, Hashable, Sendable, CustomStringConvertible {
         case wireType = "wrong wire type for this field"
         case length = "a length beyond the end of its message"
         case group = "unbalanced group"
+        case symbol = "a symbol that is not in the table"
+        case symbols = "more symbols than are taken"
         // JSON
         case unexpectedByte = "unexpected character"
         case control = "control character in a string"

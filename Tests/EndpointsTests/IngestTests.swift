@@ -237,8 +237,8 @@ struct BadRequest: CustomTestStringConvertible {
             name: "empty thrift", target: "/api/traces", type: "application/x-thrift", status: 400,
             says: "byte 0: the body ends too early", reason: .malformed),
         .init(
-            name: "remote write", target: "/api/v1/write", status: 404, says: "remote write is not taken",
-            reason: .notFound),
+            name: "remote write of no known message", target: "/api/v1/write", type: "application/json", status: 415,
+            says: "415 unsupported media type, supported: application/x-protobuf", reason: .mediaType),
     ]
 }
 

@@ -25,6 +25,9 @@ struct FuzzTarget: Sendable {
         .otlpMetrics,
         .otlpMetricsJSON,
         .promQL,
+        .snappy,
+        .remoteWrite,
+        .remoteWrite2,
     ]
 }
 

@@ -1,3 +1,4 @@
+import Bytes
 import Foundation
 import Telemetry
 import Testing
@@ -64,5 +65,22 @@ struct WirePageTests {
         #expect(body.report == JaegerClientReport(client: "", sequence: 2) && datagram.report == body.report)
         #expect(span.name == "get" && span.serviceName == "shop" && span.attributes == [Attribute("n", .int(7))])
         #expect(span.start == 1_000 && span.end == 1_005_000 && span.flags == 1)
+    }
+
+    @Test("remote-write.md: the same series in both versions, and a snappy block")
+    func remoteWrite() throws {
+        let dumps = try blocks("remote-write.md")
+        #expect(dumps.count == 3)
+        for (dump, version) in zip(dumps, [RemoteWriteVersion.one, .two]) {
+            let batch = try decodeRemoteWrite(bytes(dump), version: version)
+            let labels = batch.labels.map { label in
+                [label.name, label.value].map { String(decoding: batch.bytes($0), as: UTF8.self) }
+            }
+            #expect(labels == [["__name__", "orders_total"], ["job", "shop"]])
+            #expect(batch.series.count == 1 && batch.samples.map(\.value) == [5])
+            #expect(batch.samples.map(\.time) == [1_700_000_000_000])
+        }
+        let plain = try bytes(dumps[2]).withUnsafeBytes { try snappyInflated($0, limit: 10) }
+        #expect(plain == Array("ababab".utf8))
     }
 }

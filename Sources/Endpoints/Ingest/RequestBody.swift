@@ -11,12 +11,18 @@ enum BodyError: Error {
 
 extension Request {
     /// The body with its `Content-Encoding` undone, at most ``Limits/bodyBytes``.
-    func plainBody(limit: Int = Limits.bodyBytes) throws(BodyError) -> [UInt8] {
-        let encoding = (header("content-encoding") ?? "").lowercased()
+    /// - Parameter impliesSnappy: the block format of remote write is known, and meant when no encoding is named.
+    func plainBody(limit: Int = Limits.bodyBytes, impliesSnappy: Bool = false) throws(BodyError) -> [UInt8] {
+        let encoding = (header("content-encoding") ?? (impliesSnappy ? "snappy" : "")).lowercased()
         let plain: [UInt8]
         do {
             switch encoding {
             case "", "identity": plain = body
+            case "snappy" where impliesSnappy:
+                let result = body.withUnsafeBytes { bytes in
+                    Result { () throws(InflateError) in try snappyInflated(bytes, limit: limit) }
+                }
+                plain = try result.get()
             case _ where body.isEmpty: plain = []
             case "gzip", "x-gzip": plain = try inflatedBody(.gzip, limit)
             case "deflate": plain = try inflatedBody(.zlib, limit)

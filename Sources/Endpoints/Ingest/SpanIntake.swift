@@ -73,8 +73,8 @@ extension CommitRefusal {
 extension Call {
     /// The plain body, or the refusal that its encoding or size calls for.
     /// - Parameter corruptText: what the dialect says about damaged compressed bytes.
-    func plainBody(corruptText: String? = nil) -> Result<[UInt8], RefusedBody> {
-        do { return .success(try request.plainBody()) } catch {
+    func plainBody(corruptText: String? = nil, impliesSnappy: Bool = false) -> Result<[UInt8], RefusedBody> {
+        do { return .success(try request.plainBody(impliesSnappy: impliesSnappy)) } catch {
             switch error {
             case .tooLarge(let limit):
                 return .failure(RefusedBody(dialect.tooLarge(limit: limit, for: request, ledger: ledger)))

@@ -90,12 +90,4 @@ enum ZipkinIngest {
         default: error.description
         }
     }
-
-    /// Ingest paths of other formats: known, and not taken.
-    static func notTaken(_ format: String, instead: String) -> @Sendable (Call) -> Response {
-        { call in
-            call.ledger.requestsRejected.add(1, .notFound)
-            return .text("\(format) is not taken by this server; use \(instead)\n", status: 404)
-        }
-    }
 }

@@ -81,7 +81,8 @@ package final class MetricsService: Sendable {
             series: { [self] in listSeries($0) }, seriesRange: { [self] in seriesRange($0, $1) },
             cardinality: { [self] in cardinality($0) }, conflicts: { [self] in conflicts($0) },
             top: { [self] in top($0) }, rejects: { [self] in listRejects($0) }, explain: { [self] in explain($0) },
-            points: { [self] in receive(points: $0) })
+            points: { [self] in receive(points: $0) },
+            remoteWrite: { [self] in receive(remoteWrite: $0) })
     }
 }
 

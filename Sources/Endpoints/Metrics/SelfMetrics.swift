@@ -104,12 +104,17 @@ extension Ledger {
             .counters(
                 "crest_lines_rejected_total", "Metric lines refused, by reason.", by: "reason",
                 linesRejected.counts.map { ($0.reason.rawValue, $0.count) }),
-            .counter("crest_points_seen_total", "OTLP data points seen.", pointsSeen.load(ordering: .relaxed)),
             .counter(
-                "crest_points_applied_total", "OTLP data points applied.", pointsApplied.load(ordering: .relaxed)),
+                "crest_points_seen_total", "OTLP points, remote write samples and histograms seen.",
+                pointsSeen.load(ordering: .relaxed)),
+            .counter(
+                "crest_points_applied_total", "Of these, applied.", pointsApplied.load(ordering: .relaxed)),
             .counters(
-                "crest_points_rejected_total", "OTLP data points refused, by reason.", by: "reason",
+                "crest_points_rejected_total", "Of these, refused or repeated, by reason.", by: "reason",
                 pointsRejected.counts.map { ($0.reason.rawValue, $0.count) }),
+            .counter(
+                "crest_remote_write_stale_markers_total", "Remote write samples that ended their series.",
+                staleMarkers.load(ordering: .relaxed)),
             .counter(
                 "crest_lines_lost_at_crash_total",
                 "Metric lines taken and not yet logged at a crash, over all restarts.",

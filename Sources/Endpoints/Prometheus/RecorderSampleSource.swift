@@ -2,7 +2,6 @@ internal import Bytes
 package import MetricsEngine
 package import QueryEngine
 package import Telemetry
-internal import WireFormats
 
 /// PromQL's samples out of the flight recorder: cumulative, one a second, as scrapes would have shown them.
 ///
@@ -120,9 +119,7 @@ package struct RecorderSampleSource: SampleSource {
         var all = labels.filter { !$0.value.isEmpty }
         all.append(("__name__", name))
         if let bound {
-            var text: [UInt8] = []
-            appendExpositionNumber(bound, to: &text)
-            all.append(("le", String(decoding: text, as: UTF8.self)))
+            all.append(("le", bound == .infinity ? "+Inf" : "\(bound)"))  // as on a scrape
         }
         return all.sorted { $0.name < $1.name }
     }

@@ -1,3 +1,4 @@
+package import MetricsEngine
 package import Telemetry
 
 /// The endpoints of the metrics side, plugged in by the daemon. Bodies arrive inflated.
@@ -22,6 +23,8 @@ package struct MetricsHandlers: Sendable {
     package var explain: @Sendable (Request) -> Response
     /// The points of `POST /v1/metrics`; nil when no metrics are taken.
     package var points: (@Sendable (MetricPoints) -> PointOutcome)?
+    /// The series of `POST /api/v1/write`; nil when no metrics are taken. Its result is nil when they must wait.
+    package var remoteWrite: (@Sendable (RemoteWriteBatch) -> RemoteWriteReport?)?
 
     /// Those left out answer 404, saying that this daemon takes no metrics.
     package init(
@@ -34,7 +37,8 @@ package struct MetricsHandlers: Sendable {
         top: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         rejects: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         explain: @escaping @Sendable (Request) -> Response = { _ in unavailable },
-        points: (@Sendable (MetricPoints) -> PointOutcome)? = nil
+        points: (@Sendable (MetricPoints) -> PointOutcome)? = nil,
+        remoteWrite: (@Sendable (RemoteWriteBatch) -> RemoteWriteReport?)? = nil
     ) {
         self.statsD = statsD
         self.scrape = scrape
@@ -46,6 +50,7 @@ package struct MetricsHandlers: Sendable {
         self.rejects = rejects
         self.explain = explain
         self.points = points
+        self.remoteWrite = remoteWrite
     }
 
     package static let unavailable = Response.text("metrics are off in this daemon\n", status: 404)

@@ -15,9 +15,7 @@ enum Routes {
             Route(
                 "POST", "/api/traces", .plain, roles: [.http, .jaegerHTTP], takesSpans: true,
                 .later { JaegerIngest.traces($0, reply: $1) }),
-            Route(
-                "POST", "/api/v1/write", .plain,
-                .now(ZipkinIngest.notTaken("Prometheus remote write", instead: "POST /api/v1/statsd"))),
+            Route("POST", "/api/v1/write", .plain, work: .pool, .now(RemoteWriteIngest.write)),
             Route("POST", "/api/v1/statsd", .own, .now(MetricsRouting.statsD)),
         ]
         + ["", "/zipkin"].flatMap { prefix in
