@@ -197,7 +197,10 @@ extension Recovery {
         let full = SealingHead(head: shared.active, coveredSequence: expected &- 1, segmentID: nextSegmentID)
         nextSegmentID &+= 1
         shared.active = Head()
-        guard isSealable, sealsFullHeads, losses.isEmpty, shared.sealing.isEmpty, seal(full) else { return shared.sealing.append(full) }
+        guard isSealable, sealsFullHeads, losses.isEmpty, shared.sealing.isEmpty, seal(full) else {
+            shared.sealing.append(full)
+            return
+        }
     }
 
     /// What was replayed may so far be in the page cache only; from now on it is promised.
