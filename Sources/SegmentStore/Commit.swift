@@ -149,6 +149,7 @@ extension SegmentStore {
         let isPossible = shared.withLock { !$0.active.isEmpty && $0.sealing.count < Limits.sealingHeads }
         guard isPossible, state.writer != nil || configuration.durability == .memory else { return }
         syncWritten(&state)
+        if configuration.durability == .interval { testify(&state) }
         guard let old = state.writer else { return handOver(&state) }
         do {
             endWALFile(lastSequence: state.nextSequence &- 1)
@@ -193,15 +194,19 @@ extension SegmentStore {
 
     /// Writes the group that testifies for the newest one; see schemas/disk/wal.md, "Group".
     package func witnessStep() {
-        commits.withLock { state in
-            guard !state.isWitnessed, state.unsynced.isEmpty, state.writer != nil else { return }
-            state.isWitnessed = true
-            do throws(DiskError) {
-                try log([], &state)
-                if configuration.durability == .interval { try state.writer?.sync() }
-            } catch {
-                _ = failOver(error, rewriting: [], &state)
-            }
+        commits.withLock { testify(&$0) }
+    }
+
+    /// With durability `interval` also the last group of a file that is full: only a file's own groups say which of
+    /// its records were durable.
+    private func testify(_ state: inout CommitState) {
+        guard !state.isWitnessed, state.unsynced.isEmpty, state.writer != nil else { return }
+        state.isWitnessed = true
+        do throws(DiskError) {
+            try log([], &state)
+            if configuration.durability == .interval { try state.writer?.sync() }
+        } catch {
+            _ = failOver(error, rewriting: [], &state)
         }
     }
 

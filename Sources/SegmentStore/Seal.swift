@@ -43,56 +43,14 @@ extension SegmentStore {
     }
 
     private func publish(_ sealing: SealingHead, _ state: inout UpkeepState) throws(SealError) {
-        let (first, last) = sealing.head.sequences
-        let identity = SegmentIdentity(
-            id: sealing.segmentID, level: 0, firstSequence: first, lastSequence: max(last, sealing.coveredSequence),
-            storeID: state.manifest.storeID, replaces: [])
-        let path = StorePath.segment(
-            first: identity.firstSequence, last: identity.lastSequence, id: identity.id, level: 0)
-        let draft = path + StorePath.draftSuffix
-        do {
-            let summary = try writeDraft(sealing.head, identity, draft)
-            try verify(draft, summary, spanCount: UInt64(sealing.head.spanCount) &- summary.omittedCount)
-            try withDisk { () throws(DiskError) in
-                try disk.rename(draft, to: path)
-                try disk.syncDirectory(StorePath.segmentDirectory)
-            }
-            // Opened again under its name: a reader's errors name the file that is there.
-            let reader = try openPublished(path)
-            take(sealing, ManifestSegment(identity, summary), reader, &state)
-            removeUnlisted(&state)
-        } catch {
-            // Best effort: the next attempt replaces it and the next start removes it.
-            try? disk.remove(draft)
-            throw error
-        }
-    }
-
-    private func writeDraft(
-        _ head: Head, _ identity: SegmentIdentity, _ draft: String
-    ) throws(SealError) -> SegmentSummary {
-        try withDisk { () throws(DiskError) in
-            let file = try disk.createDraft(draft)
-            defer { file.close() }
-            let encoder = SegmentEncoder(compressionLevel: configuration.compressionLevel)
-            let records = head.records
-            let tombstones = shared.withLock { $0.tombstones }
-            let (batches, omitted) = tombstones.remaining(records.batches, sequences: records.sequences)
-            let summary = try encoder.encode(batches, identity: identity, omitted: UInt64(omitted)) {
-                (bytes) throws(DiskError) in try file.append(bytes)
-            }
-            try file.syncData()
-            return summary
-        }
-    }
-
-    /// Reads the draft back: every checksum, and not a span more or less than the head has.
-    private func verify(_ draft: String, _ summary: SegmentSummary, spanCount: UInt64) throws(SealError) {
-        let reader = try openSegment(draft)
-        do { try reader.verify() } catch { throw .segment(error) }
-        guard reader.summary.spanCount == spanCount, summary.spanCount == spanCount else {
-            throw .spanCount(head: spanCount, segment: reader.summary.spanCount)
-        }
+        let seal = HeadSeal(
+            disk: disk, compressionLevel: configuration.compressionLevel, storeID: state.manifest.storeID,
+            tombstones: shared.withLock { $0.tombstones })
+        let sealed = try seal.publish(sealing)
+        // Opened again under its name: a reader's errors name the file that is there.
+        let reader = try openPublished(sealed.path)
+        take(sealing, sealed.entry, reader, &state)
+        removeUnlisted(&state)
     }
 
     /// A segment under its final name, with a descriptor only while it is read.

@@ -5,14 +5,15 @@ internal import Synchronization
 internal import Telemetry
 internal import WireFormats
 
-/// Milliseconds of each fdatasync after an append of 4 KiB, nothing else going on.
-private func measureSyncs(in folder: String, seconds: Double) throws -> [Double] {
+/// Milliseconds of each fdatasync after an append of 4 KiB, with a pause before each.
+private func measureSyncs(in folder: String, seconds: Double, pause: UInt32 = 0) throws -> [Double] {
     let disk = try HostDisk(folder)
     let file = try disk.create("sync")
     let page = [UInt8](repeating: 1, count: 4_096)
     var milliseconds: [Double] = []
     let end = now() + seconds
     while now() < end {
+        usleep(pause)
         try file.append(page)
         let began = now()
         try file.syncData()
@@ -109,6 +110,30 @@ private func loadDaemon(
     }
 }
 
+/// Another file's fdatasync, now and then, while something else is measured.
+private final class SyncProbe: Sendable {
+    private let result = Mutex<[Double]?>(nil)
+
+    init(seconds: Double) throws {
+        try startThread {
+            var syncs: [Double] = []
+            if let folder = try? temporaryFolder() {
+                syncs = (try? measureSyncs(in: folder, seconds: seconds, pause: 50_000)) ?? []
+                removeFolder(folder)
+            }
+            self.result.withLock { $0 = syncs }
+        }
+    }
+
+    /// Waits for its end.
+    var milliseconds: [Double] {
+        while true {
+            if let syncs = result.withLock({ $0 }) { return syncs }
+            usleep(2_000)
+        }
+    }
+}
+
 func runCommit(connections: Int, seconds: Double) throws {
     let delay = 0.005
     let folder = try temporaryFolder()
@@ -121,8 +146,10 @@ func runCommit(connections: Int, seconds: Double) throws {
     let delayed = try loadStore(.synced, delay: delay, connections: connections, seconds: seconds)
     let served = try loadDaemon(durability: "memory", connections: connections, seconds: seconds)
     let durable = try loadDaemon(durability: "synced", connections: connections, seconds: seconds)
+    let probe = try SyncProbe(seconds: seconds)
     let half = try loadDaemon(
         durability: "synced", connections: connections, seconds: seconds, halfOf: durable.perSecond)
+    let beside = probe.milliseconds
     let again = try temporaryFolder()
     // Before and after: the disk is seldom ours alone.
     let later = try measureSyncs(in: again, seconds: min(seconds, 2))
@@ -146,5 +173,9 @@ func runCommit(connections: Int, seconds: Double) throws {
     report.add("half_load_ack_p50_ms", percentile(half.milliseconds, 0.5))
     report.add("half_load_ack_p99_ms", percentile(half.milliseconds, 0.99))
     report.add("half_load_ack_p99_target_ms", 3 * percentile(allSyncs, 0.99) + 5)
+    // Neighbours on the disk come and go: what another file's fdatasync took at the same time.
+    report.add("half_load_fdatasync_p50_ms", percentile(beside, 0.5))
+    report.add("half_load_fdatasync_p99_ms", percentile(beside, 0.99))
+    report.add("half_load_ack_p99_target_beside_ms", 3 * percentile(beside, 0.99) + 5)
     report.print()
 }

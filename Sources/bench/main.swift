@@ -9,7 +9,7 @@ struct Bench: ParsableCommand {
             Every line of output is one JSON object. The programs are looked for beside bench itself.
 
             Examples:
-              bench ingest --spans 600000       OTLP/HTTP to durable, sealed and served by id
+              bench ingest --spans 600000       OTLP/HTTP to durable, sealed, served by id, compacted; columns
               bench statsd --lines 4000000      DogStatsD over UDP, kernel included; memory; scrapes
               bench instructions                instructions and allocations a line, under callgrind
               bench search --spans 10000000     traces by id and searches over a large store
@@ -31,7 +31,11 @@ struct Machine: ParsableArguments {
 
 struct Ingest: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Records promo-shop's OTLP traffic, replays it into crestd, looks traces up.")
+        abstract: "Records promo-shop's OTLP traffic, replays it into crestd, looks traces up.",
+        discussion: """
+            Then the stopped store is compacted in this process, whose CPU seconds are added, and a second line tells the
+            bytes of each column per span beside the entropy of its values.
+            """)
 
     @OptionGroup var machine: Machine
     @Option(help: "Spans to send, at least.") var spans = 600_000
@@ -101,7 +105,8 @@ struct Commit: ParsableCommand {
         abstract: "Group commit: durable requests per second and acknowledgement latency, beside fdatasync alone.",
         discussion: """
             First the disk's own fdatasync is measured, then the store in this process (durability memory, synced, and
-            synced on a disk whose every fdatasync takes 5 ms), then crestd over HTTP (memory, synced, half load).
+            synced on a disk whose every fdatasync takes 5 ms), then crestd over HTTP (memory, synced, half load). Beside
+            the half load runs another file's fdatasync every 50 ms.
             """)
 
     @Option(help: "Connections, each with one request under way.") var connections = 64

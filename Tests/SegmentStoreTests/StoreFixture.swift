@@ -10,6 +10,8 @@ final class StoreFixture {
     var store: SegmentStore?
     /// Spans of every acknowledged batch, by tenant.
     var acknowledged: [String: [SpanRecord]] = [:]
+    /// The same, batch by batch, with the sequences of their records.
+    private var committed: [(sequence: UInt64, tenant: String, spans: [SpanRecord])] = []
     var refusals: [CommitRefusal] = []
     var receipts: [CommitReceipt] = []
     var change: (inout StoreConfiguration) -> Void
@@ -56,8 +58,21 @@ final class StoreFixture {
                 let batch = batches[index]
                 let spans = batch.spans.indices.map { batch.record($0) }
                 acknowledged[batch.origin.tenant, default: []] += spans
+                committed.append((receipt.sequence, batch.origin.tenant, spans))
             case .failure(let refusal): refusals.append(refusal)
             }
+        }
+    }
+
+    /// Acknowledged spans whose sync has returned: with durability `interval` not all of them.
+    var durable: [String: [SpanRecord]] {
+        guard let last = store?.ledgerTerms.durableSequence else { return [:] }
+        var durable: [String: Set<SpanRecord>] = [:]
+        for record in committed where record.sequence <= last {
+            durable[record.tenant, default: []].formUnion(record.spans)
+        }
+        return acknowledged.reduce(into: [:]) { result, entry in
+            result[entry.key] = entry.value.filter { durable[entry.key]?.contains($0) == true }
         }
     }
 

@@ -12,8 +12,8 @@ struct OpenedStore: Sendable {
 
 /// Opens a data directory after whatever happened to it.
 ///
-/// Order: lock, META, drafts removed, manifest, segments (header and footer of each), WAL replayed group by group,
-/// ledger, manifest written, new WAL file. Nothing is changed that a second run would need: a crash in here only
+/// Order: lock, META, drafts removed, manifest, segments (header and footer of each), WAL replayed group by group and
+/// sealed head by head, ledger, manifest written, new WAL file. Nothing is changed that a second run would need: a crash in here only
 /// repeats it. Damaged files are kept in `quarantine/`; nothing damaged is deleted or repaired without a word.
 struct Recovery {
     let disk: any Disk
@@ -27,6 +27,8 @@ struct Recovery {
     var expected: UInt64 = 1
     var nextSegmentID: UInt64 = 1
     var losses: [Loss] = []
+    /// False for who must not write to the disk.
+    var sealsFullHeads = true
 
     init(disk: any Disk, configuration: StoreConfiguration) {
         self.disk = disk

@@ -19,28 +19,54 @@ extension Recovery {
         let source: Int
         let range: Range<UInt64>
         let header: WALGroupHeader?
+        /// Of the record that should be there.
+        let sequence: UInt64
         var loose: [WALFoundRecord]
-        /// True when a valid group follows in the same file: no write was under way there.
-        var isFollowed = false
+        /// First sequence of the next valid group in the same file; nil when none follows.
+        var following: UInt64?
     }
 
     /// Sequences that are missing below later ones, and the spans in them.
     struct Gap {
         let sequences: Range<UInt64>
         var spans: UInt64
+        /// The file in which they are missing between two groups; nil when whole files say so.
+        let source: Int?
+    }
+
+    /// What reading the log brought up beside whole groups.
+    struct Evidence {
+        var damages: [Damage] = []
+        var gaps: [Gap] = []
+        /// The highest sequence that the groups of each file call durable.
+        var durable: [Int: UInt64] = [:]
+
+        /// Whether records were written, but not synced when the machine stopped: a later group survived (durability
+        /// `interval`), and nothing in that file says that these ever were durable.
+        func isUnsynced(_ sequence: UInt64, in source: Int?) -> Bool {
+            guard let source else { return false }
+            return sequence > durable[source] ?? 0
+        }
+
+        func isUnsynced(_ gap: Gap) -> Bool { isUnsynced(gap.sequences.lowerBound, in: gap.source) }
+
+        /// A damaged group without records is a witness, and that is always synced.
+        func isUnsynced(_ damage: Damage) -> Bool {
+            guard let following = damage.following, following > damage.sequence else { return false }
+            return isUnsynced(damage.sequence, in: damage.source)
+        }
     }
 
     mutating func replay() throws {
         expected = manifest.sealedSequence &+ 1
         let sources = try openSources()
-        var damages: [Damage] = []
-        var gaps: [Gap] = []
+        var evidence = Evidence()
         for (index, source) in sources.enumerated() {
             let limit = index + 1 < sources.count ? sources[index + 1].firstSequence : UInt64.max
             let before = expected
             if let header = source.header {
-                noteGap(before: header.firstSequence, spansBefore: header.spansBefore, &gaps)
-                try replay(source, header, index, limit, &damages, &gaps)
+                noteGap(before: header.firstSequence, spansBefore: header.spansBefore, in: nil, &evidence)
+                try replay(source, header, index, limit, &evidence)
             } else {
                 problem("header of \(source.path) is damaged")
                 try keepCopy(source.path)
@@ -51,7 +77,7 @@ extension Recovery {
                     byteCount: source.size))
             if expected > before { try syncReplayed(source) }
         }
-        try judge(damages, &gaps, sources)
+        try judge(&evidence, sources)
         endWAL()
         for source in sources { source.file.close() }
     }
@@ -88,39 +114,45 @@ extension Recovery {
     }
 
     private mutating func replay(
-        _ source: Source, _ header: WALFileHeader, _ index: Int, _ limit: UInt64, _ damages: inout [Damage],
-        _ gaps: inout [Gap]
+        _ source: Source, _ header: WALFileHeader, _ index: Int, _ limit: UInt64, _ evidence: inout Evidence
     ) throws {
+        var next = header.firstSequence
         var scanner = WALScanner(source.file, size: source.size, salt: header.salt)
         while let item = try scanner.next() {
             switch item {
             case .group(let group, let records, let bytes, let base):
-                for earlier in damages.indices where damages[earlier].source == index {
-                    damages[earlier].isFollowed = true
+                for earlier in evidence.damages.indices where evidence.damages[earlier].source == index {
+                    let known = evidence.damages[earlier].following
+                    evidence.damages[earlier].following = known ?? group.firstSequence
                 }
+                evidence.durable[index] = max(evidence.durable[index] ?? 0, group.durableSequence)
+                next = group.firstSequence &+ UInt64(group.recordCount)
                 guard group.firstSequence < limit else { continue }
-                noteGap(before: group.firstSequence, spansBefore: group.spansBefore, &gaps)
+                noteGap(before: group.firstSequence, spansBefore: group.spansBefore, in: index, &evidence)
                 for record in records where record.header.sequence == expected {
                     let start = Int(record.payloadOffset - base)
                     let payload = bytes[start..<start + record.header.payloadBytes]
                     payload.withUnsafeBytes { take(record.header, $0) }
                     expected &+= 1
                 }
-                splitHead()
+                splitHead(isSealable: evidence.gaps.isEmpty && !evidence.damages.contains { $0.source == index })
             case .damage(let range, let group, let loose):
                 let kept = loose.filter { $0.header.sequence < limit }
-                damages.append(Damage(source: index, range: range, header: group, loose: kept))
+                evidence.damages.append(
+                    Damage(source: index, range: range, header: group, sequence: next, loose: kept))
             }
         }
     }
 
     /// Everything below `sequence` was committed, `spansBefore` spans in all: what is not there yet is missing.
-    private mutating func noteGap(before sequence: UInt64, spansBefore: UInt64, _ gaps: inout [Gap]) {
+    private mutating func noteGap(
+        before sequence: UInt64, spansBefore: UInt64, in source: Int?, _ evidence: inout Evidence
+    ) {
         guard sequence >= expected else { return }
         if spansBefore < shared.stored { problem("records before \(sequence) have fewer spans than were counted") }
         let spans = spansBefore > shared.stored ? spansBefore - shared.stored : 0
         if sequence > expected || spans > 0 {
-            gaps.append(Gap(sequences: expected..<sequence, spans: spans))
+            evidence.gaps.append(Gap(sequences: expected..<sequence, spans: spans, source: source))
             shared.stored &+= spans
         }
         expected = sequence
@@ -156,13 +188,19 @@ extension Recovery {
         problem("records \(sequences.lowerBound)-\(sequences.upperBound) with \(spans) spans \(why)")
     }
 
-    /// A head that is full waits for sealing; recovery itself seals nothing.
-    private mutating func splitHead() {
+    /// A head that is full is sealed at once, so that a long log needs no more memory than a short one.
+    ///
+    /// - Parameter isSealable: false while something is missing or damaged: what can be saved of it must go into a head
+    ///   that is sealed no later than later records. Then, or when sealing fails, full heads wait for the sealer.
+    private mutating func splitHead(isSealable: Bool) {
         guard shared.active.byteCount >= configuration.headBytes else { return }
-        shared.sealing.append(
-            SealingHead(head: shared.active, coveredSequence: expected &- 1, segmentID: nextSegmentID))
+        let full = SealingHead(head: shared.active, coveredSequence: expected &- 1, segmentID: nextSegmentID)
         nextSegmentID &+= 1
         shared.active = Head()
+        guard isSealable, sealsFullHeads, losses.isEmpty, shared.sealing.isEmpty, seal(full) else {
+            shared.sealing.append(full)
+            return
+        }
     }
 
     /// What was replayed may so far be in the page cache only; from now on it is promised.
@@ -173,20 +211,23 @@ extension Recovery {
     // MARK: Damage
 
     /// Decides what each damaged range was, saves what can be saved, and counts the rest.
-    private mutating func judge(_ damages: [Damage], _ gaps: inout [Gap], _ sources: [Source]) throws {
+    private mutating func judge(_ evidence: inout Evidence, _ sources: [Source]) throws {
         var salvaged: [(WALFoundRecord, SpanBatch)] = []
-        for damage in damages {
-            var isCorrupt = damage.isFollowed
+        for damage in evidence.damages {
+            let isUnsynced = evidence.isUnsynced(damage)
+            var isCorrupt = damage.following != nil && !isUnsynced
             for record in damage.loose {
-                guard let gap = gaps.firstIndex(where: { $0.sequences.contains(record.header.sequence) }),
+                guard let gap = evidence.gaps.firstIndex(where: { $0.sequences.contains(record.header.sequence) }),
                     !salvaged.contains(where: { $0.0.header.sequence == record.header.sequence })
                 else { continue }
-                isCorrupt = true
+                if !isUnsynced { isCorrupt = true }
                 guard let batch = try read(record, sources[damage.source].file) else { continue }
-                gaps[gap].spans -= min(gaps[gap].spans, UInt64(batch.spans.count))
+                evidence.gaps[gap].spans -= min(evidence.gaps[gap].spans, UInt64(batch.spans.count))
                 salvaged.append((record, batch))
             }
-            if let group = damage.header, gaps.contains(where: { $0.sequences.contains(group.firstSequence) }) {
+            if let group = damage.header, !isUnsynced,
+                evidence.gaps.contains(where: { $0.sequences.contains(group.firstSequence) })
+            {
                 isCorrupt = true
             }
             if isCorrupt {
@@ -194,20 +235,40 @@ extension Recovery {
                 try keepCopy(sources[damage.source].path)
             } else {
                 report.tornBytes += UInt64(damage.range.count)
-                report.ambiguousRecords += Int(damage.header?.recordCount ?? 0)
+                if !isUnsynced { report.ambiguousRecords += Int(damage.header?.recordCount ?? 0) }
             }
         }
         insert(salvaged)
-        let saved = Set(salvaged.map(\.0.header.sequence))
-        for gap in gaps {
+        settle(evidence, saved: Set(salvaged.map(\.0.header.sequence)))
+    }
+
+    /// Counts what is missing for good.
+    private mutating func settle(_ evidence: Evidence, saved: Set<UInt64>) {
+        for gap in evidence.gaps {
             // Sequences of a gap are as many as records were written in between: a claim of more is no range to walk.
             let isKnown = !gap.sequences.isEmpty && gap.sequences.upperBound - gap.sequences.lowerBound <= 1 << 20
             let missing = isKnown ? gap.sequences.filter { !saved.contains($0) } : []
             guard gap.spans > 0 || !isKnown || !missing.isEmpty else { continue }
             let first = missing.first ?? gap.sequences.lowerBound
             let last = missing.last ?? max(gap.sequences.upperBound &- 1, first)
-            lose(first...last, spans: gap.spans, "are missing")
+            if evidence.isUnsynced(gap) {
+                loseUnsynced(first...last, spans: gap.spans)
+            } else {
+                lose(first...last, spans: gap.spans, "are missing")
+            }
         }
+    }
+
+    /// Part of what durability `interval` allows to be lost with the power: counted, but no damage.
+    private mutating func loseUnsynced(_ sequences: ClosedRange<UInt64>, spans: UInt64) {
+        let loss = Loss(firstSequence: sequences.lowerBound, lastSequence: sequences.upperBound, spans: spans)
+        losses.append(loss)
+        report.losses.append(loss)
+        shared.removed.lost &+= spans
+        report.unsyncedSpans &+= spans
+        configuration.log(
+            .warning,
+            "recovery: records \(sequences.lowerBound)-\(sequences.upperBound) with \(spans) spans were not synced yet")
     }
 
     private func read(_ record: WALFoundRecord, _ file: any DiskFile) throws -> SpanBatch? {

@@ -5,6 +5,7 @@ extension StoreSalvage {
     mutating func saveWAL() throws(SalvageError) {
         var recovery = Recovery(disk: source, configuration: configuration)
         recovery.manifest = manifest
+        recovery.sealsFullHeads = false
         recovery.shared.removed = manifest.removed
         recovery.shared.stored = manifest.liveSpans &+ manifest.removed.total
         let sealed = manifest.sealedSequence
