@@ -77,8 +77,8 @@ package enum ListenerName: String, CaseIterable, Sendable {
     /// False for listeners that this version accepts in the configuration and does not bind.
     package var isBuilt: Bool {
         switch self {
-        case .http, .otlpHTTP, .zipkin, .statsD: true
-        case .otlpGRPC, .jaegerHTTP, .jaegerUDP, .crestUDP: false
+        case .http, .otlpHTTP, .otlpGRPC, .zipkin, .statsD: true
+        case .jaegerHTTP, .jaegerUDP, .crestUDP: false
         }
     }
 }

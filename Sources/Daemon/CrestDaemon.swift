@@ -19,6 +19,7 @@ package final class CrestDaemon: Sendable {
     let phase = DaemonPhase()
     let door = StoreDoor()
     let server: HTTPServer
+    let grpcServer: GRPCServer
     let disk: HostDisk
     let startedAt = SystemClock.now()
     let bound = Mutex<[ListenerName: [ListenerAddress]]>([:])
@@ -38,13 +39,16 @@ package final class CrestDaemon: Sendable {
         tally = configuration.durability == .memory ? LineTally() : disk.mapTally() ?? LineTally()
         do {
             server = try HTTPServer(limits: Self.limits(configuration), loopThreads: 2, poolThreads: 2)
+            grpcServer = try GRPCServer(beside: server)
         } catch {
             throw StartFailure(.runtime, "cannot start event loops: \(error)")
         }
         do throws(StartFailure) {
             let metrics = makeMetrics(try configuration.statsDDialect())
             service.withLock { $0 = metrics }
-            try bindHTTP(Router(context(metrics)))
+            let router = Router(context(metrics))
+            try bindHTTP(router)
+            try bindGRPC(router)
             try openStore()
             try openMetricsLog(metrics)
             try bindStatsD(metrics)
@@ -93,7 +97,9 @@ package final class CrestDaemon: Sendable {
     private func stopListeners(within limit: Duration) -> Bool {
         for entry in udp.withLock({ $0 }) { entry.listener.stop() }
         for entry in streams.withLock({ $0 }) { entry.listener.stop() }
-        return server.drain(within: limit)
+        let start = ContinuousClock.now
+        let isGRPCDrained = grpcServer.drain(within: limit / 2)
+        return server.drain(within: limit - (ContinuousClock.now - start)) && isGRPCDrained
     }
 
     /// Shares of the memory limit; at 512 MiB they are those of `Limits`.
@@ -201,8 +207,8 @@ package final class CrestDaemon: Sendable {
     private var metrics: DaemonMetrics {
         DaemonMetrics(
             store: door.store?.ledgerTerms, scrub: door.store?.scrubCounts,
-            metricsLog: metricsLog.withLock { $0 }?.counts, server: server, udp: udp.withLock { $0 },
-            streams: streams.withLock { $0 }, isReady: phase.isReady)
+            metricsLog: metricsLog.withLock { $0 }?.counts, server: server, grpc: grpcServer.counts,
+            udp: udp.withLock { $0 }, streams: streams.withLock { $0 }, isReady: phase.isReady)
     }
 
     var seriesCount: Int {
