@@ -10,7 +10,8 @@ struct MeasuredDaemon {
     init(pinned: Bool = true) throws {
         folder = try temporaryFolder()
         let arguments = [
-            "--http", "127.0.0.1:0", "--otlp-http", "off", "--zipkin", "off", "--statsd", "127.0.0.1:0",
+            "--http", "127.0.0.1:0", "--otlp-http", "off", "--otlp-grpc", "off", "--zipkin", "off", "--statsd",
+            "127.0.0.1:0",
             "--statsd-workers", "1", "--data-dir", folder,
         ]
         process = try onCore(pinned ? lastCore : -1) { try ServerProcess("crestd", arguments) }

@@ -114,7 +114,8 @@ func runSearch(spans: Int, recorded: Int, lookups: Int, seed: Int, keptFolder: S
     let total = recording.spanCount * repeats
 
     let flags = [
-        "--http", "127.0.0.1:0", "--otlp-http", "off", "--zipkin", "off", "--statsd", "off", "--data-dir", folder,
+        "--http", "127.0.0.1:0", "--otlp-http", "off", "--otlp-grpc", "off", "--zipkin", "off", "--statsd", "off",
+        "--data-dir", folder,
     ]
     let opening = now()
     let server = try ServerProcess("crestd", flags)
