@@ -115,7 +115,7 @@ let package = Package(
             "SegmentStoreTests": ["SegmentStore", "HostIO"],
             "QueryEngineTests": ["QueryEngine"],
             "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine"],
-            "ListenersTests": ["Listeners", "Endpoints", "CLinux"],
+            "ListenersTests": ["Listeners", "Endpoints", "CLinux"] + nio + http2,
             "DaemonTests": ["Daemon", "Endpoints", "WireFormats", logging],
             "CrestClientTests": ["CrestClient", metrics, tracing],
             "TidyTests": [],

@@ -82,6 +82,8 @@ final class GRPCCall: ChannelInboundHandler {
     // MARK: Request
 
     private func begin(_ headers: HPACKHeaders) {
+        // The library holds those to the limit that have said they know it; the others are told here.
+        guard connection.openCalls <= shared.limits.streams else { return refuseStream() }
         state = .receiving
         guard headers.first(name: ":method") == "POST" else { return refuse(status: "405") }
         let mediaType = headers.first(name: "content-type") ?? ""
@@ -179,6 +181,12 @@ final class GRPCCall: ChannelInboundHandler {
         message.writeBytes(reply.body)
         context.write(wrapOutboundOut(.data(.init(data: .byteBuffer(message)))), promise: nil)
         end(with: ["grpc-status": "0"])
+    }
+
+    private func refuseStream() {
+        shared.countRefusedStream()
+        finish()
+        context?.writeAndFlush(wrapOutboundOut(.rstStream(.refusedStream)), promise: nil)
     }
 
     /// Writes the last headers. A client that has not sent all is told not to go on.

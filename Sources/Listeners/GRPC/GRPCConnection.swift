@@ -11,7 +11,7 @@ final class GRPCConnection: ChannelInboundHandler {
     let table: GRPCConnectionTable
     var shared: GRPCShared { table.shared }
     private var context: ChannelHandlerContext?
-    private var openCalls = 0
+    private(set) var openCalls = 0
     private var hadCall = false
     private var isClosing = false
     /// When the connection was accepted, or its last call ended, or it was told to go or closed.
@@ -45,7 +45,7 @@ final class GRPCConnection: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A refused or broken stream is told by its own RST_STREAM.
-        if error is NIOHTTP2Errors.StreamError { return }
+        if error is NIOHTTP2Errors.StreamError { return shared.countRefusedStream() }
         guard !isClosing else { return }
         if error is IOError { return abandon() }
         shared.count(GRPCBreach(error))

@@ -68,6 +68,8 @@ package struct GRPCCounts: Sendable {
     package var refused: UInt64 = 0
     /// Calls by `grpc-status`, those that ended without one left out.
     package var calls: [(code: UInt8, count: UInt64)] = []
+    /// Calls beyond ``GRPCLimits/streams`` and those whose stream broke a rule: reset without an answer.
+    package var refusedStreams: UInt64 = 0
     /// Calls that the client gave up before they were answered.
     package var cancelled: UInt64 = 0
     package var closed: [(kind: GRPCBreach, count: UInt64)] = []

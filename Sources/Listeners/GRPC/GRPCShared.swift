@@ -11,6 +11,7 @@ final class GRPCShared: Sendable {
     private let accepted = Atomic<UInt64>(0)
     private let refused = Atomic<UInt64>(0)
     private let cancelled = Atomic<UInt64>(0)
+    private let refusedStreams = Atomic<UInt64>(0)
     private let answered = RPCCode.allCases.map { _ in Counter() }
     private let breaches = ReasonCounters<GRPCBreach>()
     private let draining = Atomic<Bool>(false)
@@ -48,6 +49,7 @@ final class GRPCShared: Sendable {
         }
     }
 
+    func countRefusedStream() { refusedStreams.add(1, ordering: .relaxed) }
     func countCancelled() { cancelled.add(1, ordering: .relaxed) }
     func count(_ breach: GRPCBreach) { breaches.add(1, breach) }
 
@@ -56,6 +58,7 @@ final class GRPCShared: Sendable {
         counts.open = open.load(ordering: .relaxed)
         counts.accepted = accepted.load(ordering: .relaxed)
         counts.refused = refused.load(ordering: .relaxed)
+        counts.refusedStreams = refusedStreams.load(ordering: .relaxed)
         counts.cancelled = cancelled.load(ordering: .relaxed)
         counts.calls = zip(RPCCode.allCases, answered).map { ($0.rawValue, $1.value.load(ordering: .relaxed)) }
         counts.closed = breaches.counts.map { ($0.reason, $0.count) }
