@@ -28,7 +28,7 @@ extension DaemonMetrics {
                 "crest_grpc_calls_total", "gRPC calls answered, by status code.", by: "code",
                 grpc.calls.map { ("\($0.code)", $0.count) }),
             .counter(
-                "crest_grpc_streams_refused_total", "gRPC calls reset without an answer: too many at once, or broken.",
+                "crest_grpc_streams_refused_total", "gRPC calls reset without an answer: broken, or after the goodbye.",
                 grpc.refusedStreams),
             .counter("crest_grpc_calls_cancelled_total", "gRPC calls that the client gave up.", grpc.cancelled),
         ]

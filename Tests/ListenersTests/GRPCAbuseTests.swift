@@ -108,20 +108,20 @@ import Testing
         #expect(server.closed(.malformed) == 1)
     }
 
-    @Test(
-        "Calls beyond the limit of a connection are refused and the connection is kept, be the limit known or not",
-        arguments: [true, false])
-    func streams(isKnown: Bool) throws {
+    @Test("Calls beyond the limit of a connection")
+    func streams() throws {
         var limits = GRPCLimits()
         limits.streams = 2
-        let server = try GRPCServerUnderTest(limits)
-        let connection = try server.connect()
-        if isKnown { try connection.send(H2.settings, 1, 0) }
-        for stream: UInt32 in [1, 3, 5] { try connection.send(H2.headers, 4, stream, H2.block(H2.call("/x"))) }
-        #expect(try connection.reply(5).reset == 7)
-        try connection.send(H2.data, 1, 1, H2.message([1]))
-        #expect(try connection.reply(1).status == "0")
-        #expect(server.server.counts.refusedStreams == 1)
+        try expect(.streams, codes: [1, 7], limits: limits) { connection in
+            try connection.send(H2.settings, 1, 0)
+            for stream: UInt32 in [1, 3, 5] { try connection.send(H2.headers, 4, stream, H2.block(H2.call("/x"))) }
+        }
+        // Who has not said that it knows a limit is held to a hundred.
+        try expect(.streams, codes: [1, 7]) { connection in
+            for index in 0..<101 {
+                try connection.send(H2.headers, 4, UInt32(2 * index + 1), H2.block(H2.call("/x")))
+            }
+        }
     }
 
     @Test("Connections over the limit are closed at once, and counted")
@@ -137,6 +137,21 @@ import Testing
         let surplus = try server.raw()
         #expect(try surplus.receive() == [])
         withExtendedLifetime(kept) { #expect(server.server.counts.refused == 1) }
+    }
+
+    @Test("A client whose window takes no answer is closed")
+    func unread() throws {
+        var limits = GRPCLimits()
+        limits.writeTimeout = .milliseconds(200)
+        limits.sweepInterval = .milliseconds(10)
+        let large = HTTPService(respond: { _, _, reply in
+            reply(Response(status: 200, body: [UInt8](repeating: 1, count: 100_000)))
+        })
+        let byWindow = try GRPCServerUnderTest(limits, service: large)
+        let connection = try byWindow.connect()
+        try connection.call("/x", [1], on: 1)
+        while try connection.next() != nil {}
+        #expect(byWindow.closed(.unread) == 1)
     }
 
     @Test("An idle client is told to go; one that never calls, or ignores the goodbye, is closed")

@@ -54,6 +54,7 @@ final class GRPCCall: ChannelInboundHandler {
         abort()
         guard self.context != nil else { return }
         self.context = nil
+        deadline?.cancel()
         connection.callEnded()
     }
 
@@ -82,8 +83,6 @@ final class GRPCCall: ChannelInboundHandler {
     // MARK: Request
 
     private func begin(_ headers: HPACKHeaders) {
-        // The library holds those to the limit that have said they know it; the others are told here.
-        guard connection.openCalls <= shared.limits.streams else { return refuseStream() }
         state = .receiving
         guard headers.first(name: ":method") == "POST" else { return refuse(status: "405") }
         let mediaType = headers.first(name: "content-type") ?? ""
@@ -93,6 +92,10 @@ final class GRPCCall: ChannelInboundHandler {
         for (name, value, _) in headers where !name.hasPrefix(":") && !Self.ownHeaders.contains(name) {
             request.headers.append((name, value))
         }
+        let kept = request.headers.dropFirst().reduce(request.target.utf8.count) {
+            $0 + $1.name.utf8.count + $1.value.utf8.count
+        }
+        guard reserve(kept) else { return refuse(.busy(retryAfter: 1)) }
         encoding = headers.first(name: "grpc-encoding") ?? "identity"
         let given = headers.first(name: "grpc-timeout").flatMap { GRPCText.timeout($0) }
         if let response = runner.service.preempt(request) { return answer(response) }
@@ -124,7 +127,7 @@ final class GRPCCall: ChannelInboundHandler {
 
     private func reserve(_ count: Int) -> Bool {
         guard shared.reserve(count) else { return false }
-        reservedBytes = count
+        reservedBytes += count
         return true
     }
 
@@ -183,12 +186,6 @@ final class GRPCCall: ChannelInboundHandler {
         end(with: ["grpc-status": "0"])
     }
 
-    private func refuseStream() {
-        shared.countRefusedStream()
-        finish()
-        context?.writeAndFlush(wrapOutboundOut(.rstStream(.refusedStream)), promise: nil)
-    }
-
     /// Writes the last headers. A client that has not sent all is told not to go on.
     private func end(with headers: HPACKHeaders) {
         guard let context else { return }
@@ -196,6 +193,11 @@ final class GRPCCall: ChannelInboundHandler {
         context.write(wrapOutboundOut(.headers(.init(headers: headers, endStream: true))), promise: nil)
         if !hasPeerEnded { context.write(wrapOutboundOut(.rstStream(.noError)), promise: nil) }
         context.flush()
+        // The stream is gone as soon as the peer's window takes the answer.
+        let limit = TimeAmount(shared.limits.writeTimeout)
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: limit) { [connection] in
+            connection.close(for: .unread)
+        }
     }
 
     /// The client went away, or the connection.

@@ -4,16 +4,21 @@ internal import Synchronization
 
 /// The end of one HTTP/2 connection's pipeline: counts its calls, closes it on a breach and when it is silent.
 ///
-/// HTTP/2 itself, its limits on frames and the goodbye (GOAWAY) are the library's. Belongs to its event loop.
-final class GRPCConnection: ChannelInboundHandler {
+/// HTTP/2 itself, its limits on frames and the goodbye (GOAWAY) are the library's. A peer that does not read its
+/// answers is not read either. Belongs to its event loop.
+final class GRPCConnection: ChannelDuplexHandler {
     typealias InboundIn = HTTP2Frame
+    typealias OutboundIn = HTTP2Frame
 
     let table: GRPCConnectionTable
     var shared: GRPCShared { table.shared }
     private var context: ChannelHandlerContext?
-    private(set) var openCalls = 0
+    private var openCalls = 0
     private var hadCall = false
     private var isClosing = false
+    private var wantsRead = false
+    /// Since when the socket takes nothing more; nil: it does.
+    private var fullSince: NIODeadline?
     /// When the connection was accepted, or its last call ended, or it was told to go or closed.
     private var since = NIODeadline.now()
 
@@ -57,9 +62,30 @@ final class GRPCConnection: ChannelInboundHandler {
     private func closeAfterGoodbye(_ context: ChannelHandlerContext) {
         isClosing = true
         since = .now()
-        context.channel.setOption(.autoRead, value: false).assumeIsolated().whenComplete { _ in
-            context.close(mode: .output, promise: nil)
+        context.close(mode: .output, promise: nil)
+    }
+
+    /// Every stream asks for reads too, so this is the one place that can hold them back.
+    func read(context: ChannelHandlerContext) {
+        if isClosing { return }
+        if fullSince == nil { context.read() } else { wantsRead = true }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        fullSince = context.channel.isWritable ? nil : .now()
+        if fullSince == nil, wantsRead {
+            wantsRead = false
+            context.read()
         }
+        context.fireChannelWritabilityChanged()
+    }
+
+    /// Closes at once, for a breach that the library does not know.
+    func close(for breach: GRPCBreach) {
+        guard !isClosing else { return }
+        isClosing = true
+        shared.count(breach)
+        abandon()
     }
 
     func drain() {
@@ -75,11 +101,11 @@ final class GRPCConnection: ChannelInboundHandler {
         let elapsed = now - since
         if isClosing {
             if elapsed > TimeAmount(limits.lingerTimeout) { abandon() }
+        } else if let fullSince {
+            if now - fullSince > TimeAmount(limits.writeTimeout) { close(for: .unread) }
         } else if openCalls == 0 {
             let patience = hadCall ? limits.idleTimeout + limits.graceTimeout : limits.firstCallTimeout
-            guard elapsed > TimeAmount(patience) else { return }
-            shared.count(.silent)
-            abandon()
+            if elapsed > TimeAmount(patience) { close(for: .silent) }
         }
     }
 }
@@ -87,6 +113,7 @@ final class GRPCConnection: ChannelInboundHandler {
 extension GRPCBreach {
     fileprivate init(_ error: any Error) {
         switch error {
+        case is NIOHTTP2Errors.MaxStreamsViolation: self = .streams
         case is NIOHTTP2Errors.ExcessiveRSTFrames: self = .resets
         case is NIOHTTP2Errors.ExcessiveControlFrames: self = .controlFrames
         case is NIOHTTP2Errors.ExcessiveContinuationFrames: self = .continuations

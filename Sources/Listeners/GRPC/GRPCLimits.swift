@@ -6,7 +6,7 @@ package struct GRPCLimits: Sendable {
     package var messageBytes = Limits.bodyBytes
     /// Open connections; more are closed at once.
     package var connections = 1_024
-    /// Calls of one connection at the same time; more: the stream is refused, which clients retry by themselves.
+    /// Calls of one connection at the same time. Clients are told and keep to it; those that do not are closed.
     package var streams = 100
     /// Bytes of the headers of a call, 32 for each field included; more close the connection.
     package var headerBytes = 16 << 10
@@ -27,6 +27,8 @@ package struct GRPCLimits: Sendable {
     /// From the headers of a call to the end of its message, when the client gives no shorter `grpc-timeout`; longer:
     /// DEADLINE_EXCEEDED.
     package var bodyTimeout = Duration.seconds(60)
+    /// An answer that the peer does not take for so long closes the connection.
+    package var writeTimeout = Duration.seconds(30)
     /// Without a call: the connection is told to go, and closed.
     package var idleTimeout = Duration.seconds(300)
     /// From accept to the first call; longer: closed.
@@ -44,6 +46,8 @@ package struct GRPCLimits: Sendable {
 /// Why a connection was closed against its will. The raw value is the `kind` label of
 /// `crest_grpc_connections_closed_total`.
 package enum GRPCBreach: String, CaseIterable, Sendable {
+    /// More calls at once than allowed.
+    case streams
     /// Streams were opened and reset too often.
     case resets
     /// PING, SETTINGS or PRIORITY frames too often.
@@ -68,7 +72,7 @@ package struct GRPCCounts: Sendable {
     package var refused: UInt64 = 0
     /// Calls by `grpc-status`, those that ended without one left out.
     package var calls: [(code: UInt8, count: UInt64)] = []
-    /// Calls beyond ``GRPCLimits/streams`` and those whose stream broke a rule: reset without an answer.
+    /// Calls whose stream broke a rule, or came after the goodbye: reset without an answer.
     package var refusedStreams: UInt64 = 0
     /// Calls that the client gave up before they were answered.
     package var cancelled: UInt64 = 0
