@@ -95,13 +95,15 @@ final class GRPCCall: ChannelInboundHandler {
         let kept = request.headers.dropFirst().reduce(request.target.utf8.count) {
             $0 + $1.name.utf8.count + $1.value.utf8.count
         }
-        guard reserve(kept) else { return refuse(.busy(retryAfter: 1)) }
+        // Small heads are free, so that a health check gets its answer when bodies have all the room.
+        guard reserve(max(kept - Self.freeHeadBytes, 0)) else { return refuse(.busy(retryAfter: 1)) }
         encoding = headers.first(name: "grpc-encoding") ?? "identity"
         let given = headers.first(name: "grpc-timeout").flatMap { GRPCText.timeout($0) }
         if let response = runner.service.preempt(request) { return answer(response) }
         limitTime(given)
     }
 
+    private static let freeHeadBytes = 512
     private static let ownHeaders: Set<String> = ["content-type", "content-encoding", "grpc-encoding", "grpc-timeout"]
 
     private func isGRPC(_ mediaType: String) -> Bool {
