@@ -20,6 +20,10 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
     .product(name: "NIOHTTP1", package: "swift-nio"),
 ]
+let http2: [Target.Dependency] = [
+    .product(name: "NIOHTTP2", package: "swift-nio-http2"),
+    .product(name: "NIOHPACK", package: "swift-nio-http2"),
+]
 
 let package = Package(
     name: "crest",
@@ -32,6 +36,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.44.1"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
@@ -65,7 +70,8 @@ let package = Package(
             swiftSettings: settings),
         // 5 I/O
         .target(
-            name: "Listeners", dependencies: ["Endpoints", "Telemetry", "Bytes", "CLinux"] + nio,
+            name: "Listeners",
+            dependencies: ["Endpoints", "WireFormats", "Telemetry", "Bytes", "CLinux"] + nio + http2,
             swiftSettings: settings),
         .target(
             name: "HostIO", dependencies: ["SegmentStore", "Telemetry", "CLinux"], swiftSettings: settings),
@@ -109,7 +115,7 @@ let package = Package(
             "SegmentStoreTests": ["SegmentStore", "HostIO"],
             "QueryEngineTests": ["QueryEngine"],
             "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine", "SegmentStore"],
-            "ListenersTests": ["Listeners", "Endpoints", "CLinux"],
+            "ListenersTests": ["Listeners", "Endpoints", "CLinux"] + nio + http2,
             "DaemonTests": ["Daemon", "Endpoints", "WireFormats", logging],
             "CrestClientTests": ["CrestClient", metrics, tracing],
             "TidyTests": [],

@@ -82,8 +82,8 @@ package enum ListenerName: String, CaseIterable, Sendable {
     /// False for listeners that this version accepts in the configuration and does not bind.
     package var isBuilt: Bool {
         switch self {
-        case .http, .otlpHTTP, .zipkin, .jaegerHTTP, .jaegerUDP, .statsD: true
-        case .otlpGRPC, .crestUDP: false
+        case .http, .otlpHTTP, .otlpGRPC, .zipkin, .jaegerHTTP, .jaegerUDP, .statsD: true
+        case .crestUDP: false
         }
     }
 }

@@ -19,6 +19,7 @@ package final class CrestDaemon: Sendable {
     let phase = DaemonPhase()
     let door = StoreDoor()
     let server: HTTPServer
+    let grpcServer: GRPCServer
     let disk: HostDisk
     let startedAt = SystemClock.now()
     let bound = Mutex<[ListenerName: [ListenerAddress]]>([:])
@@ -39,6 +40,7 @@ package final class CrestDaemon: Sendable {
         tally = configuration.durability == .memory ? LineTally() : disk.mapTally() ?? LineTally()
         do {
             server = try HTTPServer(limits: Self.limits(configuration), loopThreads: 2, poolThreads: 2)
+            grpcServer = try GRPCServer(beside: server)
         } catch {
             throw StartFailure(.runtime, "cannot start event loops: \(error)")
         }
@@ -47,6 +49,7 @@ package final class CrestDaemon: Sendable {
             service.withLock { $0 = metrics }
             let router = Router(context(metrics))
             try bindHTTP(router)
+            try bindGRPC(router)
             try openStore()
             try openRecorder(metrics)
             try openMetricsLog(metrics)
@@ -101,7 +104,9 @@ package final class CrestDaemon: Sendable {
     private func stopListeners(within limit: Duration) -> Bool {
         for entry in udp.withLock({ $0 }) { entry.listener.stop() }
         for entry in streams.withLock({ $0 }) { entry.listener.stop() }
-        return server.drain(within: limit)
+        let start = ContinuousClock.now
+        let isGRPCDrained = grpcServer.drain(within: limit / 2)
+        return server.drain(within: limit - (ContinuousClock.now - start)) && isGRPCDrained
     }
 
     /// Shares of the memory limit; at 512 MiB they are those of `Limits`.
@@ -218,7 +223,7 @@ package final class CrestDaemon: Sendable {
         DaemonMetrics(
             store: door.store?.ledgerTerms, scrub: door.store?.scrubCounts, space: door.store?.space,
             metricsLog: metricsLog.withLock { $0 }?.counts, recorder: recorder.withLock { $0 }?.counts,
-            server: server, udp: udp.withLock { $0 },
+            server: server, grpc: grpcServer.counts, udp: udp.withLock { $0 },
             streams: streams.withLock { $0 }, isReady: phase.isReady)
     }
 

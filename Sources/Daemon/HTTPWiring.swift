@@ -24,7 +24,7 @@ struct HTTPWiring: Sendable {
 
     /// While starting and while stopping only the questions after the daemon's state are answered.
     private func closedDoor(_ request: Request) -> Response? {
-        if request.target.hasPrefix("/-/") { return nil }
+        if request.target.hasPrefix("/-/") || request.target.hasPrefix("/grpc.health.v1.Health/") { return nil }
         let ledger = router.context.ledger
         ledger.requestsReceived.add(1, ordering: .relaxed)
         ledger.requestsRejected.add(1, .busy)

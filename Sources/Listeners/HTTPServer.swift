@@ -8,9 +8,9 @@ internal import Synchronization
 /// Order on a connection is kept: one request at a time is with the service, and a connection is not read while one
 /// is, so a client that pipelines waits in its own socket buffer.
 package final class HTTPServer: Sendable {
-    private let shared: HTTPShared
-    private let group: MultiThreadedEventLoopGroup
-    private let pool: NIOThreadPool
+    let shared: HTTPShared
+    let group: MultiThreadedEventLoopGroup
+    let pool: NIOThreadPool
     private let tables: [NIOLoopBound<HTTPConnectionTable>]
     private let servers = Mutex<[any Channel]>([])
 

@@ -91,12 +91,7 @@ private func loadDaemon(
     let folder = try temporaryFolder()
     defer { removeFolder(folder) }
     let server = try ServerProcess(
-        "crestd",
-        [
-            "--http", "off", "--otlp-http", "127.0.0.1:0", "--zipkin", "off", "--jaeger-http", "off",
-            "--jaeger-udp", "off", "--statsd", "off", "--data-dir", folder,
-            "--durability", durability,
-        ])
+        "crestd", daemonFlags(["otlp-http"], folder: folder) + ["--durability", durability])
     defer { _ = server.stop() }
     let port = server.ports["otlp-http"] ?? 0
     let loop = ClosedLoop(threads: connections, seconds: seconds, requestsPerSecond: rate.map { $0 / 2 })

@@ -45,13 +45,24 @@ struct Recording {
     }
 }
 
+/// How spans are sent.
+enum IngestProtocol: String, CaseIterable {
+    case http
+    case grpc
+
+    var listener: String { "otlp-\(rawValue)" }
+}
+
 /// Sends all bodies over `connections` keep-alive connections; returns the seconds it took.
-private func replay(_ bodies: [[UInt8]], port: UInt16, connections: Int) throws -> Double {
+private func replay(
+    _ bodies: [[UInt8]], over wire: IngestProtocol = .http, port: UInt16, connections: Int
+) throws -> Double {
     let next = Atomic<Int>(0)
     let failure = Mutex<String?>(nil)
     let started = now()
     let threads = Mutex<Int>(connections)
-    let shared = Replay(bodies: bodies, port: port, next: next, failure: failure, running: threads)
+    let shared = Replay(
+        bodies: bodies, wire: wire, port: port, next: next, failure: failure, running: threads)
     for _ in 0..<connections { try startThread { shared.run() } }
     while shared.running.withLock({ $0 }) > 0 { usleep(2_000) }
     if let text = shared.failure.withLock({ $0 }) { throw ReplayFailure(text: text) }
@@ -65,16 +76,18 @@ struct ReplayFailure: Error, CustomStringConvertible {
 
 private final class Replay: Sendable {
     let bodies: [[UInt8]]
+    let wire: IngestProtocol
     let port: UInt16
     let next: Atomic<Int>
     let failure: Mutex<String?>
     let running: Mutex<Int>
 
     init(
-        bodies: [[UInt8]], port: UInt16, next: consuming Atomic<Int>, failure: consuming sending Mutex<String?>,
-        running: consuming sending Mutex<Int>
+        bodies: [[UInt8]], wire: IngestProtocol, port: UInt16, next: consuming Atomic<Int>,
+        failure: consuming sending Mutex<String?>, running: consuming sending Mutex<Int>
     ) {
         self.bodies = bodies
+        self.wire = wire
         self.port = port
         self.next = next
         self.failure = failure
@@ -84,26 +97,47 @@ private final class Replay: Sendable {
     func run() {
         defer { running.withLock { $0 -= 1 } }
         do {
-            var connection = try HTTPConnection(port: port)
-            defer { connection.close() }
-            while true {
-                let index = next.add(1, ordering: .relaxed).oldValue
-                guard index < bodies.count else { return }
-                while true {
-                    let reply = try connection.exchange(
-                        "POST", "/v1/traces", contentType: "application/x-protobuf", body: bodies[index])
-                    if reply.status == 200 { break }
-                    guard reply.status == 503 else { throw ReplayFailure(text: "status \(reply.status)") }
-                    usleep(50_000)
-                }
+            switch wire {
+            case .http: try sendHTTP()
+            case .grpc: try sendGRPC()
             }
         } catch {
             failure.withLock { $0 = "\(error)" }
         }
     }
+
+    private func sendHTTP() throws {
+        var connection = try HTTPConnection(port: port)
+        defer { connection.close() }
+        try sendAll { body in
+            let reply = try connection.exchange(
+                "POST", "/v1/traces", contentType: "application/x-protobuf", body: body)
+            guard reply.status == 200 || reply.status == 503 else {
+                throw ReplayFailure(text: "status \(reply.status)")
+            }
+            return reply.status == 200
+        }
+    }
+
+    private func sendGRPC() throws {
+        var client = try GRPCClient(port: port)
+        defer { client.close() }
+        try sendAll { body in
+            try client.call("/opentelemetry.proto.collector.trace.v1.TraceService/Export", body)
+        }
+    }
+
+    /// - Parameter send: false when the server is busy and the body must be sent again.
+    private func sendAll(_ send: ([UInt8]) throws -> Bool) throws {
+        while true {
+            let index = next.add(1, ordering: .relaxed).oldValue
+            guard index < bodies.count else { return }
+            while try !send(bodies[index]) { usleep(50_000) }
+        }
+    }
 }
 
-func runIngest(spans: Int, lookups: Int, connections: Int, seed: Int) throws {
+func runIngest(spans: Int, lookups: Int, connections: Int, seed: Int, over wire: IngestProtocol = .http) throws {
     let recording = try Recording(spans: spans, seed: seed)
     let millions = Double(recording.spanCount) / 1e6
     progress("\(recording.spanCount) spans, \(recording.traces.count) traces, \(recording.bodies.count) bodies")
@@ -113,13 +147,10 @@ func runIngest(spans: Int, lookups: Int, connections: Int, seed: Int) throws {
     let floorSeconds = floor.stop(signal: SIGKILL)
 
     let folder = try temporaryFolder()
-    let flags = [
-        "--http", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--zipkin", "off", "--jaeger-http", "off",
-        "--jaeger-udp", "off", "--statsd", "off", "--data-dir",
-        folder,
-    ]
+    let flags = daemonFlags(["http", "otlp-http", "otlp-grpc"], folder: folder)
     var server = try ServerProcess("crestd", flags)
-    let wall = try replay(recording.bodies, port: server.ports["otlp-http"] ?? 0, connections: connections)
+    let wall = try replay(
+        recording.bodies, over: wire, port: server.ports[wire.listener] ?? 0, connections: connections)
     let atLastAck = server.cpuSeconds
     let peak = server.peakResidentBytes
     let whole = server.stop()
@@ -131,7 +162,7 @@ func runIngest(spans: Int, lookups: Int, connections: Int, seed: Int) throws {
     let compacted = try CompactedStore(folder)
     removeFolder(folder)
 
-    var report = Report("ingest")
+    var report = Report(wire == .http ? "ingest" : "ingest over \(wire.rawValue)")
     report.add("spans", recording.spanCount)
     report.add("traces", recording.traces.count)
     report.add("otlp_bytes_per_span", Double(recording.byteCount) / Double(recording.spanCount))

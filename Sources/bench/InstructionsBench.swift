@@ -25,11 +25,8 @@ private func profile(_ train: DatagramTrain, lines: Int) throws -> (counts: Call
     try ServerProcess.run("/usr/bin/env", ["strip", "--strip-debug", "-o", stripped, siblingPath("crestd")])
     let daemon = try ServerProcess(
         path: "/usr/bin/env",
-        [
-            "valgrind", "--tool=callgrind", "--callgrind-out-file=\(output)", "-q", stripped,
-            "--http", "127.0.0.1:0", "--otlp-http", "off", "--zipkin", "off", "--jaeger-http", "off", "--jaeger-udp",
-            "off", "--statsd", "127.0.0.1:0", "--statsd-workers", "1", "--data-dir", folder + "/data",
-        ])
+        ["valgrind", "--tool=callgrind", "--callgrind-out-file=\(output)", "-q", stripped, "--statsd-workers", "1"]
+            + daemonFlags(["http", "statsd"], folder: folder + "/data"))
     let port = daemon.ports["statsd"] ?? 0
     var connection = try HTTPConnection(port: daemon.ports["http"] ?? 0)
     let sent = try train.send(lines: lines, linesPerSecond: max(lines / 10, 1), port: port)

@@ -9,10 +9,7 @@ struct MeasuredDaemon {
     /// - Parameter pinned: all of the daemon on the last core, bench on the first.
     init(pinned: Bool = true) throws {
         folder = try temporaryFolder()
-        let arguments = [
-            "--http", "127.0.0.1:0", "--otlp-http", "off", "--zipkin", "off", "--jaeger-http", "off",
-            "--jaeger-udp", "off", "--statsd", "127.0.0.1:0", "--statsd-workers", "1", "--data-dir", folder,
-        ]
+        let arguments = daemonFlags(["http", "statsd"], folder: folder) + ["--statsd-workers", "1"]
         process = try onCore(pinned ? lastCore : -1) { try ServerProcess("crestd", arguments) }
     }
 

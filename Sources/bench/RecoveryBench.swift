@@ -74,12 +74,7 @@ private func writeSegments(_ count: Int, in folder: String) throws {
 private func start(_ folder: String) throws -> (server: ServerProcess, seconds: Double, stored: UInt64) {
     let began = now()
     let server = try ServerProcess(
-        "crestd",
-        [
-            "--http", "127.0.0.1:0", "--otlp-http", "off", "--zipkin", "off", "--jaeger-http", "off",
-            "--jaeger-udp", "off", "--statsd", "off", "--data-dir", folder,
-            "--retention-age", "forever",
-        ])
+        "crestd", daemonFlags(["http"], folder: folder) + ["--retention-age", "forever"])
     let seconds = now() - began
     var connection = try HTTPConnection(port: server.ports["http"] ?? 0)
     defer { connection.close() }

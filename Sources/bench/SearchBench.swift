@@ -113,10 +113,7 @@ func runSearch(spans: Int, recorded: Int, lookups: Int, seed: Int, keptFolder: S
     let seconds = now() - began
     let total = recording.spanCount * repeats
 
-    let flags = [
-        "--http", "127.0.0.1:0", "--otlp-http", "off", "--zipkin", "off", "--jaeger-http", "off",
-        "--jaeger-udp", "off", "--statsd", "off", "--data-dir", folder,
-    ]
+    let flags = daemonFlags(["http"], folder: folder)
     let opening = now()
     let server = try ServerProcess("crestd", flags)
     let ready = now() - opening

@@ -65,6 +65,12 @@ final class ServerProcess {
     }
 }
 
+/// Flags of a crestd with only these listeners, each on a free port, over a data directory.
+func daemonFlags(_ open: [String], folder: String) -> [String] {
+    let all = ["http", "otlp-http", "otlp-grpc", "zipkin", "jaeger-http", "jaeger-udp", "statsd", "crest-udp"]
+    return all.flatMap { ["--\($0)", open.contains($0) ? "127.0.0.1:0" : "off"] } + ["--data-dir", folder]
+}
+
 func siblingPath(_ name: String) -> String {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
     let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)

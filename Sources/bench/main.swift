@@ -10,6 +10,7 @@ struct Bench: ParsableCommand {
 
             Examples:
               bench ingest --spans 600000       OTLP/HTTP to durable, sealed, served by id, compacted; columns
+              bench ingest --protocol grpc      the same over gRPC
               bench statsd --lines 4000000      DogStatsD over UDP, kernel included; memory; scrapes
               bench instructions                instructions and allocations a line, under callgrind
               bench search --spans 10000000     traces by id and searches over a large store
@@ -41,11 +42,15 @@ struct Ingest: ParsableCommand {
     @Option(help: "Spans to send, at least.") var spans = 600_000
     @Option(help: "Lookups of a trace by id.") var lookups = 2_000
     @Option(help: "Seed of the shop.") var seed = 42
+    @Option(help: "How the spans are sent: http, grpc.") var `protocol` = IngestProtocol.http
 
     func run() throws {
-        try runIngest(spans: spans, lookups: lookups, connections: machine.connections, seed: seed)
+        try runIngest(
+            spans: spans, lookups: lookups, connections: machine.connections, seed: seed, over: `protocol`)
     }
 }
+
+extension IngestProtocol: ExpressibleByArgument {}
 
 struct StatsD: ParsableCommand {
     static let configuration = CommandConfiguration(

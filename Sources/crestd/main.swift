@@ -18,7 +18,7 @@ struct Crestd: ParsableCommand {
 
     @Option(help: "Everything over HTTP. (default: 127.0.0.1:8400)") var http: String?
     @Option(help: "OTLP over HTTP. (default: 127.0.0.1:4318)") var otlpHttp: String?
-    @Option(help: "OTLP over gRPC; not in this version.") var otlpGrpc: String?
+    @Option(help: "OTLP over gRPC, HTTP/2 with prior knowledge. (default: 127.0.0.1:4317)") var otlpGrpc: String?
     @Option(help: "Zipkin v1 and v2. (default: 127.0.0.1:9411)") var zipkin: String?
     @Option(help: "Jaeger thrift over HTTP. (default: 127.0.0.1:14268)") var jaegerHttp: String?
     @Option(help: "Jaeger thrift datagrams. (default: 127.0.0.1:6831)") var jaegerUdp: String?

@@ -35,6 +35,14 @@ final class RawConnection {
     /// Tells the peer that no more comes, and goes on reading.
     func finishSending() { shutdown(descriptor, CInt(SHUT_WR)) }
 
+    /// The bytes that come next; none when the peer closed.
+    func receive() throws -> [UInt8] {
+        var buffer = [UInt8](repeating: 0, count: 64 << 10)
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        if count < 0 { throw SocketFailure(call: "recv", code: errno) }
+        return Array(buffer[..<count])
+    }
+
     /// What comes until `isEnough` says so or the peer closes.
     func read(until isEnough: (String) -> Bool) throws -> String {
         var all: [UInt8] = []

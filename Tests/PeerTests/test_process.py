@@ -13,6 +13,9 @@ import otlp
 from daemon import BIN, Daemon, eventually
 
 
+OTHERS_OFF = [f"--{name}=off" for name in Daemon.LISTENERS if name != "http"]
+
+
 def crestd(*arguments, environment=None, timeout=20):
     return subprocess.run([str(BIN / "crestd"), *arguments], capture_output=True, text=True, timeout=timeout,
                           env={**os.environ, **(environment or {})})
@@ -20,8 +23,9 @@ def crestd(*arguments, environment=None, timeout=20):
 
 def test_ready_line_and_quick_start(daemon):
     assert re.fullmatch(
-        r"crestd ready http=127\.0\.0\.1:\d+ otlp-http=127\.0\.0\.1:\d+ otlp-grpc=off zipkin=127\.0\.0\.1:\d+ "
-        r"jaeger-http=127\.0\.0\.1:\d+ jaeger-udp=127\.0\.0\.1:\d+ statsd=127\.0\.0\.1:\d+ crest-udp=off", daemon.ready_line)
+        r"crestd ready http=127\.0\.0\.1:\d+ otlp-http=127\.0\.0\.1:\d+ otlp-grpc=127\.0\.0\.1:\d+ "
+        r"zipkin=127\.0\.0\.1:\d+ jaeger-http=127\.0\.0\.1:\d+ jaeger-udp=127\.0\.0\.1:\d+ "
+        r"statsd=127\.0\.0\.1:\d+ crest-udp=off", daemon.ready_line)
     assert daemon.get("/-/ready").status_code == 200 and daemon.get("/-/healthy").status_code == 200
     assert daemon.stop() == 0
     assert daemon.process.stdout.read() == ""
@@ -39,8 +43,7 @@ def test_ready_within_300_ms(tmp_path):
 
 def test_json_ready_line(tmp_path):
     process = subprocess.Popen(
-        [str(BIN / "crestd"), "--http=127.0.0.1:0", "--otlp-http=off", "--zipkin=off", "--statsd=off",
-         "--jaeger-http=off", "--jaeger-udp=off",
+        [str(BIN / "crestd"), "--http=127.0.0.1:0", *OTHERS_OFF,
          "--data-dir", str(tmp_path / "d"), "--log-format", "json"], stdout=subprocess.PIPE, text=True,
         stderr=subprocess.DEVNULL)
     ready = json.loads(process.stdout.readline())
@@ -53,8 +56,7 @@ def test_json_ready_line(tmp_path):
 def test_exit_codes(daemon, tmp_path):
     assert crestd("--no-such-flag").returncode == 2
     assert crestd("--durability", "perhaps").returncode in (2, 78)
-    second = crestd("--data-dir", str(daemon.data_dir), "--http=127.0.0.1:0", "--otlp-http=off", "--zipkin=off",
-                    "--statsd=off", "--jaeger-http=off", "--jaeger-udp=off")
+    second = crestd("--data-dir", str(daemon.data_dir), "--http=127.0.0.1:0", *OTHERS_OFF)
     assert second.returncode == 73 and "in use" in second.stderr
     taken = crestd("--data-dir", str(tmp_path / "other"), "--http", daemon.address["http"])
     assert taken.returncode == 1
@@ -101,8 +103,7 @@ def test_a_newer_format_on_disk_is_refused(tmp_path):
     raw[8:10] = (9).to_bytes(2, "little")
     raw[60:64] = crc32c(raw[:60]).to_bytes(4, "little")
     meta.write_bytes(raw)
-    refused = crestd("--data-dir", str(tmp_path / "data"), "--http=127.0.0.1:0", "--otlp-http=off", "--zipkin=off",
-                     "--statsd=off", "--jaeger-http=off", "--jaeger-udp=off")
+    refused = crestd("--data-dir", str(tmp_path / "data"), "--http=127.0.0.1:0", *OTHERS_OFF)
     assert refused.returncode == 78 and "META" in refused.stderr and "9" in refused.stderr, refused.stderr
     assert meta.read_bytes() == raw
 

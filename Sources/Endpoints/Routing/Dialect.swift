@@ -5,6 +5,8 @@ internal import WireFormats
 enum Dialect: Sendable {
     /// `google.rpc.Status` in the encoding of the request; method and media type as text.
     case otlp
+    /// Text, which ``GRPCReply`` makes into a status.
+    case grpc
     /// Text.
     case zipkin
     /// The v1 envelope with `data: null`, sent as text.
@@ -78,6 +80,7 @@ enum Dialect: Sendable {
     func failure(_ status: Int, _ message: String, parameter: String? = nil, for request: Request) -> Response {
         switch self {
         case .otlp: OTLPStatusBody.response(status, message, for: request)
+        case .grpc: .text(message, status: status)
         case .zipkin, .plain: .text(message + "\n", status: status)
         case .jaeger: JaegerEnvelope.failure(status, message)
         case .own: OwnError.response(status, message, parameter: parameter)
@@ -88,6 +91,7 @@ enum Dialect: Sendable {
     func unknownPath(_ request: Request) -> Response {
         switch self {
         case .own, .prometheus: failure(404, "no such path: \(request.rawPath)", for: request)
+        case .grpc: failure(404, "no such method: \(request.rawPath)", for: request)
         case .otlp, .zipkin, .jaeger, .plain: .text("404 page not found\n", status: 404)
         }
     }
@@ -99,7 +103,7 @@ enum Dialect: Sendable {
         case .otlp: response = .text("405 method not allowed, supported: [\(list)]\n", status: 405)
         case .own, .prometheus:
             response = failure(405, "method \(request.method) is not allowed here: \(list)", for: request)
-        case .zipkin, .jaeger, .plain:
+        case .grpc, .zipkin, .jaeger, .plain:
             response = .text("method \(request.method) is not allowed here: \(list)\n", status: 405)
         }
         response.headers.append(("allow", list))

@@ -4,6 +4,8 @@ package enum ListenerRole: String, CaseIterable, Sendable {
     case http
     /// `/v1/*` only.
     case otlpHTTP = "otlp-http"
+    /// The gRPC methods, as `POST /package.Service/Method` with the message as the body.
+    case otlpGRPC = "otlp-grpc"
     /// The Zipkin paths, with and without the prefix `/zipkin`, and `/health`.
     case zipkin
     /// `POST /api/traces` only.

@@ -75,7 +75,9 @@ package final class Router: Sendable {
 
     private func match(_ request: Request, _ listener: ListenerRole) -> RouteTable.Match {
         guard let table = tables[listener] else { return .notFound }
-        return table.match(method: request.method, rawPath: request.rawPath)
+        var found = table.match(method: request.method, rawPath: request.rawPath)
+        if listener == .otlpGRPC { found.dialect = .grpc }
+        return found
     }
 
     /// 404 or 405, in the form of the API whose path comes nearest.

@@ -1,6 +1,6 @@
 /// Every path there is. Source: schemas/http-api.yaml.
 enum Routes {
-    static let all = ingest + jaeger + zipkin + own + prometheus + admin
+    static let all = ingest + grpc + jaeger + zipkin + own + prometheus + admin
 
     private static let otlpRoles: Set<ListenerRole> = [.http, .otlpHTTP]
     private static let zipkinRoles: Set<ListenerRole> = [.http, .zipkin]

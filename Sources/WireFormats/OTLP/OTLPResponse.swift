@@ -70,9 +70,10 @@ package enum OTLPEncoding: Sendable {
 }
 
 /// The codes of `google.rpc.Code` that Crest answers.
-package enum RPCCode: UInt8, Sendable {
+package enum RPCCode: UInt8, CaseIterable, Sendable {
     case ok = 0
     case invalidArgument = 3
+    case deadlineExceeded = 4
     case notFound = 5
     case permissionDenied = 7
     case resourceExhausted = 8
