@@ -92,6 +92,7 @@ func runRecovery(logBytes: UInt64, segments: Int) throws {
     let log = try writeLog(logBytes, in: logged)
     let crashed = try start(logged)
     let peak = crashed.server.peakResidentBytes
+    let cpu = crashed.server.cpuSeconds
     _ = crashed.server.stop()
     let clean = try start(logged)
     _ = clean.server.stop()
@@ -110,6 +111,7 @@ func runRecovery(logBytes: UInt64, segments: Int) throws {
     report.add("recovery_seconds", crashed.seconds)
     report.add("recovery_seconds_per_gib", crashed.seconds * Double(1 << 30) / Double(max(1, log.bytes)))
     report.add("recovery_target_seconds_per_gib", 5)
+    report.add("recovery_cpu_seconds", cpu)
     report.add("recovery_peak_rss_mb", Double(peak) / 1e6)
     report.add("restart_after_clean_stop_seconds", clean.seconds)
     report.add("restart_target_seconds", 1)

@@ -29,6 +29,7 @@ struct Recovery {
     var losses: [Loss] = []
     /// False for who must not write to the disk.
     var sealsFullHeads = true
+    var sealUnderWay: ReplayedSeal?
 
     init(disk: any Disk, configuration: StoreConfiguration) {
         self.disk = disk

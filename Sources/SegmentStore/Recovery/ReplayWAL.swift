@@ -58,6 +58,8 @@ extension Recovery {
     }
 
     mutating func replay() throws {
+        // Whatever is thrown: no thread is left behind.
+        defer { endSeal() }
         expected = manifest.sealedSequence &+ 1
         let sources = try openSources()
         var evidence = Evidence()
@@ -77,6 +79,7 @@ extension Recovery {
                     byteCount: source.size))
             if expected > before { try syncReplayed(source) }
         }
+        endSeal()
         try judge(&evidence, sources)
         endWAL()
         for source in sources { source.file.close() }
@@ -188,7 +191,7 @@ extension Recovery {
         problem("records \(sequences.lowerBound)-\(sequences.upperBound) with \(spans) spans \(why)")
     }
 
-    /// A head that is full is sealed at once, so that a long log needs no more memory than a short one.
+    /// A head that is full is sealed while the next is filled: a long log needs no more memory than two heads.
     ///
     /// - Parameter isSealable: false while something is missing or damaged: what can be saved of it must go into a head
     ///   that is sealed no later than later records. Then, or when sealing fails, full heads wait for the sealer.
@@ -197,9 +200,11 @@ extension Recovery {
         let full = SealingHead(head: shared.active, coveredSequence: expected &- 1, segmentID: nextSegmentID)
         nextSegmentID &+= 1
         shared.active = Head()
-        guard isSealable, sealsFullHeads, losses.isEmpty, shared.sealing.isEmpty, seal(full) else {
+        endSeal()
+        if isSealable, sealsFullHeads, losses.isEmpty, shared.sealing.isEmpty {
+            beginSeal(full)
+        } else {
             shared.sealing.append(full)
-            return
         }
     }
 
