@@ -20,6 +20,10 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
     .product(name: "NIOHTTP1", package: "swift-nio"),
 ]
+let tls: [Target.Dependency] = [
+    .product(name: "NIOSSL", package: "swift-nio-ssl"),
+    .product(name: "NIOTLS", package: "swift-nio"),
+]
 
 let package = Package(
     name: "crest",
@@ -32,6 +36,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
@@ -65,7 +70,7 @@ let package = Package(
             swiftSettings: settings),
         // 5 I/O
         .target(
-            name: "Listeners", dependencies: ["Endpoints", "Telemetry", "Bytes", "CLinux"] + nio,
+            name: "Listeners", dependencies: ["Endpoints", "Telemetry", "Bytes", "CLinux"] + nio + tls,
             swiftSettings: settings),
         .target(
             name: "HostIO", dependencies: ["SegmentStore", "Telemetry", "CLinux"], swiftSettings: settings),
