@@ -24,6 +24,10 @@ let http2: [Target.Dependency] = [
     .product(name: "NIOHTTP2", package: "swift-nio-http2"),
     .product(name: "NIOHPACK", package: "swift-nio-http2"),
 ]
+let tls: [Target.Dependency] = [
+    .product(name: "NIOSSL", package: "swift-nio-ssl"),
+    .product(name: "NIOTLS", package: "swift-nio"),
+]
 
 let package = Package(
     name: "crest",
@@ -37,6 +41,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-http2", from: "1.44.1"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
@@ -71,7 +76,7 @@ let package = Package(
         // 5 I/O
         .target(
             name: "Listeners",
-            dependencies: ["Endpoints", "WireFormats", "Telemetry", "Bytes", "CLinux"] + nio + http2,
+            dependencies: ["Endpoints", "WireFormats", "Telemetry", "Bytes", "CLinux"] + nio + http2 + tls,
             swiftSettings: settings),
         .target(
             name: "HostIO", dependencies: ["SegmentStore", "Telemetry", "CLinux"], swiftSettings: settings),

@@ -42,6 +42,7 @@ package struct Configuration: Hashable, Sendable {
     package var recorderAge: UInt64?
     package var recorderBytes: UInt64 = 0
     package var allowsInsecureBind = false
+    package var access = AccessSettings()
     package var statsDProfile = StatsDProfile.auto
     package var gaugeSign = StatsDDialect.GaugeSign.auto
     /// Paths of mapping files, or names of those that come with the program, in the order they are applied.

@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// Where settings come from. A flag wins over the environment, that over the file, that over the default.
 package struct ConfigurationSources: Sendable {
     /// Texts by setting name, as given on the command line.
@@ -39,6 +41,7 @@ package struct ConfigurationSources: Sendable {
             resolved.origins[setting.name] = origin
         }
         try checkReach(resolved)
+        try resolved.configuration.access.load(readFile)
         try loadMappings(&resolved)
         return resolved
     }
@@ -81,7 +84,7 @@ package struct ConfigurationSources: Sendable {
 
     /// Variables that look like ours and are none: a slip would otherwise go unnoticed.
     private var strayVariables: [String] {
-        let others = ["CREST_CONFIG", "CREST_SERVER", "CREST_FAILPOINT"]
+        let others = ["CREST_CONFIG", "CREST_SERVER", "CREST_TOKEN", "CREST_FAILPOINT"]
         let known = Setting.all.map(\.variable) + others
         return environment.keys.filter { $0.hasPrefix("CREST_") && !known.contains($0) }.sorted().map { name in
             let nearest = Suggestion.nearest(to: name, among: known)
@@ -90,15 +93,18 @@ package struct ConfigurationSources: Sendable {
         }
     }
 
-    /// There is no TLS and there are no tokens yet: other machines are let in only when that is said in so many words.
+    /// Other machines are let in over HTTP with TLS and tokens; otherwise only when that is said in so many words.
     private func checkReach(_ resolved: ResolvedConfiguration) throws(StartFailure) {
         guard !resolved.configuration.allowsInsecureBind else { return }
         for name in ListenerName.allCases {
+            let isGuarded = CrestDaemon.httpRoles.contains { $0.key == name }
+            if isGuarded && resolved.configuration.access.isComplete { continue }
             for address in resolved.configuration.addresses(name) where address.isRemote {
+                let way = isGuarded ? "give --tls-cert, --tls-key and --tokens-file, " : ""
                 throw StartFailure(
                     .configuration,
                     "--\(name.rawValue) \(address): anybody who reaches this address could write and read without "
-                        + "TLS or a token; bind a loopback address, or accept that with --insecure-bind")
+                        + "TLS or a token; bind a loopback address, \(way)or accept that with --insecure-bind")
             }
         }
     }
@@ -136,11 +142,12 @@ package struct ResolvedConfiguration: Sendable {
 
     /// The configuration as a file that gives it, each line with its source.
     package var yaml: String {
-        Setting.all.map { setting in
+        let lines = Setting.all.map { setting in
             let texts = setting.texts(configuration).map(quoted)
             let value = texts.count == 1 ? texts[0] : "[\(texts.joined(separator: ", "))]"
             return "\(setting.name): \(value)  # \(origins[setting.name]?.comment ?? "default")\n"
-        }.joined()
+        }
+        return Redaction.redacted(lines.joined())
     }
 
     /// Quoted where YAML would read something else than the text: brackets, `: `, `#`, a percent sign in front.

@@ -21,6 +21,8 @@ package final class CrestDaemon: Sendable {
     let server: HTTPServer
     let grpcServer: GRPCServer
     let disk: HostDisk
+    let access: AccessControl
+    let tls: TLSServer?
     let startedAt = SystemClock.now()
     let bound = Mutex<[ListenerName: [ListenerAddress]]>([:])
     let udp = Mutex<[(name: String, listener: any DatagramListener)]>([])
@@ -36,6 +38,8 @@ package final class CrestDaemon: Sendable {
     package init(_ configuration: Configuration, log: Logger) throws(StartFailure) {
         self.configuration = configuration
         self.log = log
+        access = Self.accessControl(configuration)
+        tls = try Self.tlsServer(configuration.access)
         disk = try Self.openDirectory(configuration.dataDirectory)
         tally = configuration.durability == .memory ? LineTally() : disk.mapTally() ?? LineTally()
         do {
@@ -81,6 +85,7 @@ package final class CrestDaemon: Sendable {
     /// Applies what of a new configuration can change while running, the log level aside.
     func apply(_ configuration: Configuration) {
         door.store?.setRetention(retention(configuration))
+        apply(configuration.access)
         if configuration.recorderAge != 0 { recorder.withLock { $0 }?.setRetention(.init(configuration)) }
     }
 
@@ -215,7 +220,7 @@ package final class CrestDaemon: Sendable {
     private func makeMetrics(_ dialect: StatsDDialect) -> MetricsService {
         MetricsService(
             engine: configuration.metricLimits.engine(tally), ledger: ledger, now: SystemClock.now, dialect: dialect,
-            selfMetrics: { [weak self] in self?.metrics.families ?? [] },
+            selfMetrics: { [weak self] in (self?.metrics.families ?? []) + (self?.tls?.families ?? []) },
             recorder: { [weak self] in self?.recorder.withLock { $0 } })
     }
 
@@ -235,14 +240,11 @@ package final class CrestDaemon: Sendable {
     // MARK: Listeners
 
     private func bindHTTP(_ router: Router) throws(StartFailure) {
-        let roles: KeyValuePairs<ListenerName, ListenerRole> = [
-            .http: .http, .otlpHTTP: .otlpHTTP, .zipkin: .zipkin, .jaegerHTTP: .jaegerHTTP,
-        ]
-        for (name, role) in roles {
+        for (name, role) in Self.httpRoles {
             for case .internet(let address) in configuration.addresses(name) {
                 let service = HTTPWiring(router: router, role: role, phase: phase).service
                 do throws(ListenerError) {
-                    let real = try server.bind(address, service: service)
+                    let real = try server.bind(address, service: service, tls: tls)
                     note(.internet(real), of: name)
                 } catch { throw StartFailure(error, name) }
             }

@@ -20,10 +20,10 @@ extension CrestDaemon {
             }
         }
         questions.durableSequence = { door.store?.ledgerTerms.durableSequence ?? 0 }
-        questions.delete = { door.delete($0) }
-        questions.pin = { door.pin($0) }
-        questions.unpin = { door.unpin($0) }
-        questions.pins = { door.pins }
+        questions.delete = { door.delete($0, tenant: $1) }
+        questions.pin = { door.pin($0, tenant: $1) }
+        questions.unpin = { door.unpin($0, tenant: $1) }
+        questions.pins = { door.pins(tenant: $0) }
         questions.store = { door.store.map { StoreCounts($0.ledgerTerms) } ?? StoreCounts() }
         questions.makeSnapshot = { [weak self] in self?.makeSnapshot() ?? .failure(SnapshotRefusal("stopping")) }
         questions.snapshots = { [weak self] in self?.snapshots ?? [] }
@@ -32,6 +32,7 @@ extension CrestDaemon {
         var context = EndpointContext(
             sink: door, source: door, ledger: ledger, durability: configuration.durability, now: SystemClock.now,
             metrics: metrics.handlers, daemon: questions)
+        context.access = access
         if configuration.recorderAge != 0 {
             context.samples = RecorderSampleSource(
                 engine: metrics.engine, segments: { [weak self] in self?.recorder.withLock { $0 } },
@@ -65,7 +66,7 @@ extension CrestDaemon {
         status.classes = store.classes.map {
             ClassFacts(name: $0.retentionClass.name, segments: $0.segments, spans: $0.spans, bytes: $0.bytes)
         }
-        status.pinnedTraceCount = door.pins.count
+        status.pinnedTraceCount = door.pins(tenant: BatchOrigin.defaultTenant).count
         switch store.state {
         case .ok, .closed: break
         case .degraded(let problem): status.warnings.append(problem)

@@ -1,6 +1,7 @@
 internal import HostIO
 internal import Logging
 internal import Synchronization
+internal import Telemetry
 
 /// `crestd` from its arguments to its exit status.
 package struct DaemonProgram: Sendable {
@@ -31,7 +32,7 @@ package struct DaemonProgram: Sendable {
 
     /// Tells on stderr what is wrong with a command line.
     package static func refuse(_ message: String) -> ExitCode {
-        HostProcess.write(message + "\n", to: 2)
+        HostProcess.write(Redaction.redacted(message) + "\n", to: 2)
         return .usage
     }
 
@@ -146,6 +147,7 @@ private final class Reload: Sendable {
             current.classRules = next.classRules
             if current.recorderAge != 0, next.recorderAge != 0 { current.recorderAge = next.recorderAge }
             current.recorderBytes = next.recorderBytes
+            if current.access.namesSameFiles(as: next.access) { current.access.contents = next.access.contents }
             return current != next
         }
         apply(next)

@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// What `crestd` says with its exit status.
 package enum ExitCode: Int32, Sendable {
     case success = 0
@@ -17,6 +19,6 @@ package struct StartFailure: Error, Hashable, Sendable, CustomStringConvertible 
 
     package init(_ code: ExitCode, _ description: String) {
         self.code = code
-        self.description = description
+        self.description = Redaction.redacted(description)
     }
 }

@@ -91,7 +91,7 @@ package struct Setting: Sendable {
             } text: {
                 "\($0)"
             },
-        ] + metricLimits
+        ] + access + metricLimits
 
     private static func listener(_ name: ListenerName) -> Setting {
         let isStatsD = name == .statsD

@@ -1,6 +1,7 @@
 internal import HostIO
 package import Logging
 internal import Synchronization
+internal import Telemetry
 
 /// Writes log events to stderr, one line each, as text or JSON.
 ///
@@ -43,7 +44,7 @@ package struct StandardErrorLog: LogHandler {
             for (key, value) in facts { line += ",\(jsonString(key)):\(jsonString(value.description))" }
             line += "}"
         }
-        write(line + "\n")
+        write(Redaction.redacted(line) + "\n")
     }
 
     /// Control characters, line ends among them, become spaces: one event is one line.

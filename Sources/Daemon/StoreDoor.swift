@@ -20,11 +20,11 @@ final class StoreDoor: SpanSink, SpanSource {
         store.append(batch, completion: completion)
     }
 
-    /// Deletes traces of the default tenant.
-    func delete(_ traceIDs: [TraceID]) -> Result<Int, DeletionRefusal> {
+    /// Deletes traces of a tenant.
+    func delete(_ traceIDs: [TraceID], tenant: String) -> Result<Int, DeletionRefusal> {
         guard let store else { return .failure(.busy("the store is not open")) }
         do throws(DeletionError) {
-            return .success(try store.delete(traceIDs, tenant: BatchOrigin.defaultTenant))
+            return .success(try store.delete(traceIDs, tenant: tenant))
         } catch {
             switch error {
             case .read(let error): return .failure(.failed("\(error)"))
@@ -35,17 +35,17 @@ final class StoreDoor: SpanSink, SpanSource {
         }
     }
 
-    /// Pins a trace of the default tenant.
-    func pin(_ traceID: TraceID) -> Result<Bool, PinRefusal> {
-        change { (store) throws(PinError) in try store.pin(traceID, tenant: BatchOrigin.defaultTenant) }
+    /// Pins a trace of a tenant.
+    func pin(_ traceID: TraceID, tenant: String) -> Result<Bool, PinRefusal> {
+        change { (store) throws(PinError) in try store.pin(traceID, tenant: tenant) }
     }
 
-    func unpin(_ traceID: TraceID) -> Result<Bool, PinRefusal> {
-        change { (store) throws(PinError) in try store.unpin(traceID, tenant: BatchOrigin.defaultTenant) }
+    func unpin(_ traceID: TraceID, tenant: String) -> Result<Bool, PinRefusal> {
+        change { (store) throws(PinError) in try store.unpin(traceID, tenant: tenant) }
     }
 
-    var pins: [PinFacts] {
-        store?.pins(tenant: BatchOrigin.defaultTenant).map {
+    func pins(tenant: String) -> [PinFacts] {
+        store?.pins(tenant: tenant).map {
             PinFacts(traceID: $0.traceID, createdUnixNano: $0.created)
         } ?? []
     }

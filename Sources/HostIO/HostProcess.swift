@@ -43,6 +43,12 @@ package enum HostProcess {
         return pages &* UInt64(clamping: sysconf(Int32(_SC_PAGESIZE)))
     }
 
+    /// The permission bits of the file that a path leads to; nil when there is none.
+    package static func fileMode(_ path: String) -> UInt32? {
+        var facts = stat()
+        return stat(path, &facts) == 0 ? facts.st_mode & 0o7777 : nil
+    }
+
     /// Why a file could not be read: errno, or too large.
     package enum ReadFailure: Error, Hashable, Sendable, CustomStringConvertible {
         case system(Int32)
@@ -73,6 +79,17 @@ package enum HostProcess {
             bytes += buffer[..<count]
             if bytes.count > limit { return .failure(.tooLarge(limit: limit)) }
         }
+    }
+
+    /// Adds to a file that only this user may read; makes it when there is none.
+    /// - Returns: what went wrong; nil when all is written.
+    package static func append(_ text: String, toPrivateFile path: String) -> String? {
+        let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { return "\(ReadFailure.system(errno))" }
+        defer { close(descriptor) }
+        let bytes = Array(text.utf8)
+        let written = Glibc.write(descriptor, bytes, bytes.count)
+        return written == bytes.count ? nil : "\(ReadFailure.system(errno))"
     }
 
     /// Writes to a standard stream (1 or 2) with one system call where it takes all, so that a line stays a line.

@@ -1,6 +1,7 @@
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
+internal import NIOSSL
 internal import Synchronization
 
 /// HTTP/1 on any number of addresses: event loops for the sockets, a thread pool for answers that block.
@@ -31,12 +32,15 @@ package final class HTTPServer: Sendable {
     }
 
     /// Binds an address and answers on it from now on. Blocks until bound.
+    /// - Parameter tls: nil: in the clear.
     /// - Returns: the address with the real port.
-    package func bind(_ address: BindAddress, service: HTTPService) throws(ListenerError) -> BindAddress {
+    package func bind(_ address: BindAddress, service: HTTPService, tls: TLSServer? = nil) throws(ListenerError)
+        -> BindAddress
+    {
         let resolved = try SocketAddress.resolving(address)
         let channel: any Channel
         do {
-            channel = try bootstrap(service).bind(to: resolved).wait()
+            channel = try bootstrap(service, tls).bind(to: resolved).wait()
         } catch {
             throw .bind(address, errno: (error as? IOError)?.errnoCode ?? 0, "\(error)")
         }
@@ -44,7 +48,7 @@ package final class HTTPServer: Sendable {
         return BindAddress(host: address.host, port: UInt16(channel.localAddress?.port ?? 0))
     }
 
-    private func bootstrap(_ service: HTTPService) -> ServerBootstrap {
+    private func bootstrap(_ service: HTTPService, _ tls: TLSServer?) -> ServerBootstrap {
         let (shared, pool, tables) = (shared, pool, tables)
         return ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 512)
@@ -61,6 +65,12 @@ package final class HTTPServer: Sendable {
                 return channel.eventLoop.makeCompletedFuture {
                     let table = tables.first { $0.eventLoop === channel.eventLoop }?.value
                     guard let table else { throw ChannelError.operationUnsupported }
+                    if let tls {
+                        try channel.pipeline.syncOperations.addHandlers([
+                            NIOSSLServerHandler(context: tls.context),
+                            TLSGate(counts: tls.counts, timeout: tls.handshakeTimeout),
+                        ])
+                    }
                     let handler = HTTPConnection(service: service, pool: pool, table: table)
                     try channel.pipeline.syncOperations.addHandler(
                         ByteToMessageHandler(HTTPRequestDecoder(limits: shared.limits)))

@@ -19,6 +19,12 @@ package enum RequestRejection: String, CaseIterable, Sendable {
     case encoding
     case method
     case notFound = "not_found"
+    /// No token, or one that is not known.
+    case unauthenticated
+    /// The token may not do this.
+    case forbidden
+    /// Sent to a name that is not ours.
+    case host
     case parameter
     case timeout
     case busy

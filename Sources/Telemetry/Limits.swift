@@ -139,4 +139,8 @@ package enum Limits {
     package static let querySamples = 10_000_000
     /// Series that one selector may find; more: 422, `execution`.
     package static let querySeries = 200_000
+
+    // MARK: Access
+    /// Tokens that a daemon knows at most.
+    package static let accessTokens = 1_024
 }

@@ -47,6 +47,7 @@ struct Crestd: ParsableCommand {
     @Option(help: "What g:-5|g means: auto, delta, absolute. (default: auto)") var statsdGaugeSign: String?
     @Option(help: "A mapping file, or spring-http; may be repeated. A change needs a restart.")
     var statsdMapping: [String] = []
+    @OptionGroup(title: "Access") var access: AccessOptions
     @OptionGroup(title: "Limits of metric series") var metricLimits: MetricLimitOptions
     @Flag(help: "Allow addresses that other machines reach, without TLS or tokens.") var insecureBind = false
 
@@ -61,6 +62,7 @@ struct Crestd: ParsableCommand {
             "statsd-gauge-sign": statsdGaugeSign,
         ]
         var flags = ["statsd": statsd, "statsd-mapping": statsdMapping].filter { !$0.value.isEmpty }
+        for (name, values) in access.texts { flags[name] = values }
         for (name, value) in classes.texts { flags[name] = [value] }
         for (name, value) in Array(single) + metricLimits.settings { if let value { flags[name] = [value] } }
         return DaemonProgram(

@@ -42,6 +42,8 @@ struct PromoShop: AsyncParsableCommand {
               promo-shop --otlp http://127.0.0.1:8400 | jq .spans_dropped
               promo-shop --oversell      (breaks the stock's lock)
 
+            CREST_TOKEN in the environment is sent as the bearer token of the spans.
+
             EXIT CODES: 0 done, 1 no span was acknowledged, 2 usage
             """)
 
@@ -84,6 +86,9 @@ struct PromoShop: AsyncParsableCommand {
         let metricsClient: StatsDClient
         do {
             var configuration = OTLPExporter.Configuration(endpoint: otlp)
+            if let token = getenv("CREST_TOKEN") {
+                configuration.headers = [("authorization", "Bearer " + String(cString: token))]
+            }
             configuration.maximumQueuedSpans = 200_000
             configuration.maximumQueuedBytes = 128 << 20
             exporter = try OTLPExporter(configuration)

@@ -18,7 +18,7 @@ import Testing
     }
 
     private func daemon(_ door: Door) -> TestDaemon {
-        let daemon = TestDaemon { $0.daemon.delete = { door.delete($0) } }
+        let daemon = TestDaemon { $0.daemon.delete = { traces, _ in door.delete(traces) } }
         daemon.store.add(shop)
         return daemon
     }

@@ -9,9 +9,9 @@ import Testing
         _ method: String, _ target: String, _ answer: Result<Bool, PinRefusal> = .success(true)
     ) -> Response {
         let daemon = TestDaemon {
-            $0.daemon.pin = { $0.low == 2 ? answer : .failure(.unknown) }
-            $0.daemon.unpin = { $0.low == 2 ? answer : .success(false) }
-            $0.daemon.pins = { [PinFacts(traceID: TraceID(high: 0, low: 2), createdUnixNano: 1_000_000_000)] }
+            $0.daemon.pin = { trace, _ in trace.low == 2 ? answer : .failure(.unknown) }
+            $0.daemon.unpin = { trace, _ in trace.low == 2 ? answer : .success(false) }
+            $0.daemon.pins = { _ in [PinFacts(traceID: TraceID(high: 0, low: 2), createdUnixNano: 1_000_000_000)] }
         }
         return daemon.send(Request(method: method, target: "/api/crest/v1/" + target))
     }

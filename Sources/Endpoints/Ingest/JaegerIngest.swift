@@ -18,7 +18,7 @@ enum JaegerIngest {
         case .success(let plain): body = plain
         case .failure(let refused): return reply(refused.response)
         }
-        let origin = BatchOrigin(arrival: call.context.now())
+        let origin = BatchOrigin(tenant: call.context.tenant, arrival: call.context.now())
         let result = body.withUnsafeBytes { bytes in
             Result { () throws(WireError) in try decodeJaegerThrift(bytes, origin: origin) }
         }

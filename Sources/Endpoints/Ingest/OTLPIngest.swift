@@ -15,7 +15,7 @@ enum OTLPIngest {
         case .success(let plain): body = plain
         case .failure(let refused): return reply(refused.response)
         }
-        let origin = BatchOrigin(arrival: call.context.now())
+        let origin = BatchOrigin(tenant: call.context.tenant, arrival: call.context.now())
         let decoded: DecodedSpans
         do { decoded = try encoding.decode(body, origin) } catch {
             reply(call.dialect.malformed("\(error)", for: call.request, ledger: call.ledger))
@@ -79,6 +79,8 @@ enum OTLPStatusBody {
     private static func rpcCode(_ status: Int) -> RPCCode {
         switch status {
         case 400, 415: .invalidArgument
+        case 401: .unauthenticated
+        case 403, 421: .permissionDenied
         case 404: .unimplemented
         case 413, 429: .resourceExhausted
         case 503: .unavailable

@@ -66,7 +66,9 @@ enum ZipkinIngest {
         }
         guard !body.isEmpty else { return reply(Response(status: 202)) }
         do throws(WireError) {
-            accept(try format.decode(body, BatchOrigin(arrival: call.context.now())), call, reply)
+            accept(
+                try format.decode(body, BatchOrigin(tenant: call.context.tenant, arrival: call.context.now())), call,
+                reply)
         } catch {
             reply(call.dialect.malformed(text(error), for: call.request, ledger: call.ledger))
         }

@@ -19,7 +19,8 @@ struct JaegerSearch {
     var traceIDs: [TraceID] = []
 
     /// - Parameter now: unix nanoseconds.
-    init(_ query: QueryParameters, now: UInt64) throws(JaegerParameterError) {
+    init(_ query: QueryParameters, tenant: String, now: UInt64) throws(JaegerParameterError) {
+        filter.tenant = tenant
         for text in query.all("traceID") {
             guard let id = TraceID(hex: text), !id.isZero else {
                 throw JaegerParameterError("cannot parse traceID param: '\(text)' is not 1 to 32 hexadecimal digits")

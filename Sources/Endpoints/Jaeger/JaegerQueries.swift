@@ -5,17 +5,16 @@ internal import WireFormats
 
 /// The Jaeger v1 read API, as Jaeger's UI and Grafana call it. Source: schemas/query/jaeger.md.
 enum JaegerQueries {
-    private static let tenant = BatchOrigin.defaultTenant
 
     /// `GET /api/services`.
     static func services(_ call: Call) -> Response {
-        let services = call.context.engine.source.services(tenant: tenant)
+        let services = call.context.engine.source.services(tenant: call.context.tenant)
         return JaegerEnvelope.success(total: services.count, isPretty: call.isPretty) { $0.strings(services) }
     }
 
     /// `GET /api/services/{service}/operations`: unique names.
     static func operationNames(_ call: Call) -> Response {
-        let operations = call.context.engine.source.operations(service: call.path.first, tenant: tenant)
+        let operations = call.context.engine.source.operations(service: call.path.first, tenant: call.context.tenant)
         let names = Set(operations.map(\.name)).sorted()
         return JaegerEnvelope.success(total: names.count, isPretty: call.isPretty) { $0.strings(names) }
     }
@@ -25,7 +24,7 @@ enum JaegerQueries {
         guard let service = call.query.nonEmpty("service") else {
             return call.badRequest("parameter 'service' is required")
         }
-        var operations = call.context.engine.source.operations(service: service, tenant: tenant)
+        var operations = call.context.engine.source.operations(service: service, tenant: call.context.tenant)
         if let text = call.query.nonEmpty("spanKind") {
             guard let kind = SpanKind(label: text) else {
                 return call.badRequest("unsupported span kind: '\(text)'")
@@ -61,7 +60,7 @@ enum JaegerQueries {
     /// `GET /api/traces`: a search, or several traces by `traceID`.
     static func search(_ call: Call) -> Response {
         let search: JaegerSearch
-        do { search = try JaegerSearch(call.query, now: call.context.now()) } catch {
+        do { search = try JaegerSearch(call.query, tenant: call.context.tenant, now: call.context.now()) } catch {
             return call.badRequest(error.message)
         }
         do {

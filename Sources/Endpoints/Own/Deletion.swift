@@ -18,7 +18,7 @@ enum Deletion {
             let message = "'\(call.path.first ?? "")' is not a trace id: 1 to 32 hexadecimal digits, not all zero"
             return call.badRequest(message, parameter: "id")
         }
-        switch call.context.daemon.delete([traceID]) {
+        switch call.context.daemon.delete([traceID], call.context.tenant) {
         case .success(0): return OwnError.response(404, "no trace \(traceID.hex32)")
         case .success(let count): return deleted(count, hasMore: false)
         case .failure(let refusal): return response(refusal)
@@ -28,7 +28,7 @@ enum Deletion {
     /// `DELETE /api/crest/v1/traces?tag=k:v&service=...`: every trace that a search with these conditions finds.
     static func matching(_ call: Call) -> Response {
         let parameters: SearchParameters
-        do { parameters = try SearchParameters(call.query) } catch {
+        do { parameters = try SearchParameters(call.query, tenant: call.context.tenant) } catch {
             return call.badRequest(error.message, parameter: error.parameter)
         }
         for name in ["limit", "sort", "page"] where call.query.nonEmpty(name) != nil {
@@ -40,7 +40,7 @@ enum Deletion {
         do {
             let page = try call.context.engine.search(
                 [parameters.filter], order: .newestFirst, limit: tracesPerRequest, after: nil, budget: call.budget)
-            switch call.context.daemon.delete(page.traces.map(\.traceID)) {
+            switch call.context.daemon.delete(page.traces.map(\.traceID), call.context.tenant) {
             case .success(let count): return deleted(count, hasMore: page.next != nil)
             case .failure(let refusal): return response(refusal)
             }

@@ -36,7 +36,7 @@ enum OwnQueries {
     /// `GET /api/crest/v1/search`.
     static func search(_ call: Call) -> Response {
         let parameters: SearchParameters
-        do { parameters = try SearchParameters(call.query) } catch {
+        do { parameters = try SearchParameters(call.query, tenant: call.context.tenant) } catch {
             return call.badRequest(error.message, parameter: error.parameter)
         }
         var clock = StageClock()
@@ -75,7 +75,7 @@ enum OwnQueries {
         var json = JSONWriter()
         json.beginObject()
         json.key("services")
-        json.strings(call.context.engine.source.services(tenant: BatchOrigin.defaultTenant))
+        json.strings(call.context.engine.source.services(tenant: call.context.tenant))
         json.endObject()
         return .json(json.bytes)
     }
@@ -87,7 +87,7 @@ enum OwnQueries {
         json.beginObject()
         json.key("operations")
         json.beginArray()
-        let operations = call.context.engine.source.operations(service: service, tenant: BatchOrigin.defaultTenant)
+        let operations = call.context.engine.source.operations(service: service, tenant: call.context.tenant)
         for operation in operations {
             json.beginObject()
             json.string("name", operation.name)

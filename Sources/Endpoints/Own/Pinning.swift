@@ -13,7 +13,7 @@ enum Pinning {
 
     /// `GET /api/crest/v1/pins`: newest first.
     static func list(_ call: Call) -> Response {
-        let pins = call.context.daemon.pins()
+        let pins = call.context.daemon.pins(call.context.tenant)
         var json = JSONWriter()
         json.beginObject()
         json.key("pins")
@@ -30,13 +30,13 @@ enum Pinning {
     }
 
     private static func change(
-        _ call: Call, _ change: (TraceID) -> Result<Bool, PinRefusal>, isPinned: Bool
+        _ call: Call, _ change: (TraceID, String) -> Result<Bool, PinRefusal>, isPinned: Bool
     ) -> Response {
         guard let traceID = call.traceID else {
             let message = "'\(call.path.first ?? "")' is not a trace id: 1 to 32 hexadecimal digits, not all zero"
             return call.badRequest(message, parameter: "id")
         }
-        switch change(traceID) {
+        switch change(traceID, call.context.tenant) {
         case .success(let isChanged):
             var json = JSONWriter()
             json.beginObject()

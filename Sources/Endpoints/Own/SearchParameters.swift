@@ -29,7 +29,8 @@ struct SearchParameters {
 
     var fingerprint: UInt64 { SpanFilter.fingerprint(of: [filter]) }
 
-    init(_ query: QueryParameters) throws(ParameterError) {
+    init(_ query: QueryParameters, tenant: String) throws(ParameterError) {
+        filter.tenant = tenant
         for pair in query.pairs where !Self.known.contains(pair.name) {
             throw ParameterError(pair.name, "unknown parameter; known: \(Self.known.sorted().joined(separator: ", "))")
         }

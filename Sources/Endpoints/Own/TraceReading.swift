@@ -9,7 +9,7 @@ extension Call {
     }
 
     func trace(_ traceID: TraceID) throws(ReadError) -> StoredTrace? {
-        try context.engine.trace(traceID, budget: budget)
+        try context.engine.trace(traceID, tenant: context.tenant, budget: budget)
     }
 
     /// The summaries of a page. A trace that went away since the search keeps its extent and no more.

@@ -13,6 +13,9 @@ package struct EndpointContext: Sendable {
     /// The recorded series behind `/prometheus`; nil when none are recorded.
     package var samples: (any SampleSource)?
     package var daemon: DaemonQuestions
+    package var access = AccessControl()
+    /// Whose spans are written and read.
+    var tenant = BatchOrigin.defaultTenant
     package let jaegerClients = JaegerClients()
 
     package init(
@@ -39,15 +42,21 @@ package struct DaemonQuestions: Sendable {
     /// The highest WAL sequence that is as durable as the store promises; zero before the first.
     package var durableSequence: @Sendable () -> UInt64 = { 0 }
     package var store: @Sendable () -> StoreCounts = { StoreCounts() }
-    /// Deletes traces of the default tenant: durable and hidden from queries when it returns. Returns how many of
-    /// them were there.
-    package var delete: @Sendable ([TraceID]) -> Result<Int, DeletionRefusal> = { _ in .failure(.busy("no store")) }
-    /// Pins a trace of the default tenant: durable when it returns. True when it was not pinned before.
-    package var pin: @Sendable (TraceID) -> Result<Bool, PinRefusal> = { _ in .failure(.busy("no store")) }
+    /// Deletes traces of a tenant: durable and hidden from queries when it returns. Returns how many of them were
+    /// there.
+    package var delete: @Sendable (_ traces: [TraceID], _ tenant: String) -> Result<Int, DeletionRefusal> = { _, _ in
+        .failure(.busy("no store"))
+    }
+    /// Pins a trace of a tenant: durable when it returns. True when it was not pinned before.
+    package var pin: @Sendable (_ trace: TraceID, _ tenant: String) -> Result<Bool, PinRefusal> = { _, _ in
+        .failure(.busy("no store"))
+    }
     /// Takes the pin out. True when there was one.
-    package var unpin: @Sendable (TraceID) -> Result<Bool, PinRefusal> = { _ in .failure(.busy("no store")) }
-    /// All pinned traces of the default tenant, newest pin first.
-    package var pins: @Sendable () -> [PinFacts] = { [] }
+    package var unpin: @Sendable (_ trace: TraceID, _ tenant: String) -> Result<Bool, PinRefusal> = { _, _ in
+        .failure(.busy("no store"))
+    }
+    /// All pinned traces of a tenant, newest pin first.
+    package var pins: @Sendable (_ tenant: String) -> [PinFacts] = { _ in [] }
     package var status: @Sendable () -> DaemonStatus = { DaemonStatus() }
     /// Makes a snapshot; blocks until it is on disk.
     package var makeSnapshot: @Sendable () -> Result<SnapshotFacts, SnapshotRefusal> = {

@@ -15,6 +15,8 @@ struct Route: Sendable {
     var roles: Set<ListenerRole>
     var work: Work
     var dialect: Dialect
+    /// Nil: nobody may use the route while tokens are in use.
+    var access: RouteAccess?
     /// Writes spans: refused before the body is read when the store is busy.
     var takesSpans = false
     var handler: Handler
@@ -30,6 +32,7 @@ struct Route: Sendable {
         self.work = work
         self.dialect = dialect
         self.takesSpans = takesSpans
+        self.access = RouteAccess(method: method, path: pattern)
         self.handler = handler
     }
 

@@ -26,9 +26,13 @@ package final class Router: Sendable {
         match(request, listener).route?.work ?? .inline
     }
 
-    /// The answer that needs no body: unknown path, wrong method, or overload. Nil: read the body and respond.
+    /// The answer that needs no body: no access, unknown path, wrong method, or overload. Nil: read the body and respond.
     package func refusal(beforeBodyOf head: Request, listener: ListenerRole) -> Response? {
         let found = match(head, listener)
+        do { _ = try tenant(of: head, found, listener) } catch {
+            context.ledger.requestsReceived.add(1, ordering: .relaxed)
+            return withoutBody(deny(error, found, head), for: head)
+        }
         guard let route = found.route else {
             context.ledger.requestsReceived.add(1, ordering: .relaxed)
             return withoutBody(refuse(found, head), for: head)
@@ -54,6 +58,10 @@ package final class Router: Sendable {
     ) {
         context.ledger.requestsReceived.add(1, ordering: .relaxed)
         let found = match(request, listener)
+        var bound = context
+        do { bound.tenant = try tenant(of: request, found, listener) } catch {
+            return reply(withoutBody(deny(error, found, request), for: request))
+        }
         guard let route = found.route else {
             reply(withoutBody(refuse(found, request), for: request))
             return
@@ -65,7 +73,7 @@ package final class Router: Sendable {
             return
         }
         let call = Call(
-            request: request, path: found.parameters, query: query, context: context, budget: budget,
+            request: request, path: found.parameters, query: query, context: bound, budget: budget,
             dialect: route.dialect)
         switch route.handler {
         case .now(let handle): reply(withoutBody(handle(call), for: request))
@@ -78,6 +86,20 @@ package final class Router: Sendable {
         var found = table.match(method: request.method, rawPath: request.rawPath)
         if listener == .otlpGRPC { found.dialect = .grpc }
         return found
+    }
+
+    /// Whose data the request is about. A route without a rule of access is open to nobody who needs a token.
+    private func tenant(
+        of request: Request, _ found: RouteTable.Match, _ listener: ListenerRole
+    ) throws(AccessRefusal) -> String {
+        let tenant = try context.access.tenant(of: request, by: found.route?.access, at: listener)
+        if let route = found.route, route.access == nil, context.access.needsTokens { throw .scope(.admin) }
+        return tenant
+    }
+
+    private func deny(_ refusal: AccessRefusal, _ found: RouteTable.Match, _ request: Request) -> Response {
+        let dialect = found.route?.dialect ?? found.dialect ?? Dialect(guessedFrom: request.rawPath)
+        return dialect.denied(refusal, for: request, ledger: context.ledger)
     }
 
     /// 404 or 405, in the form of the API whose path comes nearest.

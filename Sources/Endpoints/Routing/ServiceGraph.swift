@@ -35,6 +35,7 @@ struct ServiceGraph {
         _ window: ClosedRange<UInt64>, _ call: Call, _ body: (StoredTrace) -> Bool
     ) throws(ReadError) {
         var filter = SpanFilter()
+        filter.tenant = call.context.tenant
         filter.earliestStart = window.lowerBound
         filter.latestStart = window.upperBound
         // A budget of its own, smaller than the query's, so that a partial answer is still given in time.
@@ -42,7 +43,9 @@ struct ServiceGraph {
         var cursor = try call.context.engine.cursor([filter], budget: budget)
         while let extent = try cursor.next() {
             do { try call.budget.charge(0) } catch { throw .stopped(error) }
-            guard let trace = try call.context.engine.trace(extent.traceID, budget: budget) else { continue }
+            let found = try call.context.engine.trace(
+                extent.traceID, tenant: call.context.tenant, budget: budget)
+            guard let trace = found else { continue }
             guard body(trace) else { return }
         }
     }

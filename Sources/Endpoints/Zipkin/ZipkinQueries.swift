@@ -6,7 +6,6 @@ internal import WireFormats
 /// The Zipkin v2 read API, as Zipkin's UI and Grafana call it. Names are answered in lower case and match without
 /// case. Source: schemas/query/zipkin.md.
 enum ZipkinQueries {
-    private static let tenant = BatchOrigin.defaultTenant
 
     /// `GET /api/v2/services`.
     static func services(_ call: Call) -> Response { list(serviceNames(call), call) }
@@ -18,7 +17,7 @@ enum ZipkinQueries {
         }
         var names: Set<String> = []
         for stored in storedNames(of: service, call) {
-            for operation in call.context.engine.source.operations(service: stored, tenant: tenant) {
+            for operation in call.context.engine.source.operations(service: stored, tenant: call.context.tenant) {
                 names.insert(operation.name.lowercased())
             }
         }
@@ -38,6 +37,7 @@ enum ZipkinQueries {
     private static func remoteNames(of service: String, _ call: Call) throws(ReadError) -> Set<String> {
         let filters = storedNames(of: service, call).map { name in
             var filter = SpanFilter()
+            filter.tenant = call.context.tenant
             filter.service = name
             return filter
         }
@@ -67,7 +67,7 @@ enum ZipkinQueries {
     private static func find(_ search: ZipkinSearch, _ call: Call) throws(ReadError) -> [StoredTrace] {
         let services = search.filter.service.map { storedNames(of: $0, call) } ?? []
         let filters = search.filter.candidates(
-            services: services, operations: storedOperations(search, services, call), tenant: tenant)
+            services: services, operations: storedOperations(search, services, call), tenant: call.context.tenant)
         guard !filters.isEmpty else { return [] }
         var found: [StoredTrace] = []
         var cursor = try call.context.engine.cursor(filters, budget: call.budget)
@@ -85,8 +85,8 @@ enum ZipkinQueries {
         let source = call.context.engine.source
         let lists =
             search.filter.service == nil
-            ? [source.operations(service: nil, tenant: tenant)]
-            : services.map { source.operations(service: $0, tenant: tenant) }
+            ? [source.operations(service: nil, tenant: call.context.tenant)]
+            : services.map { source.operations(service: $0, tenant: call.context.tenant) }
         return Set(lists.joined().map(\.name).filter { $0.lowercased() == wanted }).sorted()
     }
 
@@ -186,13 +186,15 @@ enum ZipkinQueries {
     // MARK: Names
 
     private static func serviceNames(_ call: Call) -> [String] {
-        let stored = call.context.engine.source.services(tenant: tenant)
+        let stored = call.context.engine.source.services(tenant: call.context.tenant)
         return Set(stored.map { $0.lowercased() }).filter { !$0.isEmpty }.sorted()
     }
 
     private static func storedNames(of service: String, _ call: Call) -> [String] {
         let wanted = service.lowercased()
-        return call.context.engine.source.services(tenant: tenant).filter { $0.lowercased() == wanted }
+        return call.context.engine.source.services(tenant: call.context.tenant).filter {
+            $0.lowercased() == wanted
+        }
     }
 
     /// A list of names; browsers may keep it for a while once there are more than three services.

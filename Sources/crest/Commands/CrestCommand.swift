@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import HostIO
 
 /// The root command: only help, version and the list of subcommands.
 struct CrestCommand: AsyncParsableCommand {
@@ -29,6 +30,7 @@ struct CrestCommand: AsyncParsableCommand {
             TraceCommand.self, DeleteCommand.self, SearchCommand.self, ServicesCommand.self, OperationsCommand.self,
             MetricsCommand.self, ExplainCommand.self, LedgerCommand.self, StatusCommand.self, SendCommand.self,
             PinCommand.self, UnpinCommand.self, PinsCommand.self, StoreCommand.self,
+            TokenCommand.self,
         ])
 }
 
@@ -38,9 +40,33 @@ struct ServerOptions: ParsableArguments {
         help: ArgumentHelp(
             "Where crestd answers (default: CREST_SERVER, or \(Server.standard)).", valueName: "url"))
     var server: String?
+    @Option(
+        help: ArgumentHelp("The file that holds the access token (default: CREST_TOKEN, or none).", valueName: "file"))
+    var tokenFile: String?
 
     func connect() throws(Failure) -> Server {
-        try Server(server ?? Terminal.variable("CREST_SERVER") ?? Server.standard)
+        var server = try Server(server ?? Terminal.variable("CREST_SERVER") ?? Server.standard)
+        if let token = try token() { server.token = token }
+        return server
+    }
+
+    private func token() throws(Failure) -> String? {
+        guard let tokenFile else {
+            guard let text = Terminal.variable("CREST_TOKEN") else { return nil }
+            return try header(text, "CREST_TOKEN")
+        }
+        switch HostProcess.readFile(tokenFile, limit: 4_096) {
+        case .success(let bytes): return try header(String(decoding: bytes, as: UTF8.self), tokenFile)
+        case .failure(let failure): throw .error("\(SafeText.escape(tokenFile)): \(failure)")
+        }
+    }
+
+    private func header(_ text: String, _ source: String) throws(Failure) -> String {
+        let words = text.split(whereSeparator: \.isWhitespace)
+        guard words.count == 1, words[0].utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+            throw .usage("\(SafeText.escape(source)) holds no token: one word is expected")
+        }
+        return String(words[0])
     }
 }
 

@@ -8,6 +8,8 @@ internal import NIOHTTP1
 struct Server {
     /// Scheme, host, port and perhaps a path prefix; no slash at the end.
     let base: String
+    /// Sent with every request; nil: none.
+    var token: String?
 
     static let standard = "http://127.0.0.1:8400"
     private static let answerBytes = 256 * 1_024 * 1_024
@@ -79,6 +81,7 @@ struct Server {
     private func exchange(_ request: HTTPClientRequest) async throws(Failure) -> Answer {
         var request = request
         request.headers.add(name: "accept", value: "application/json")
+        if let token { request.headers.add(name: "authorization", value: "Bearer " + token) }
         request.headers.add(name: "user-agent", value: "crest/" + Version.text)
         do {
             let response = try await Self.client.execute(request, timeout: Self.answerTime)
