@@ -111,7 +111,7 @@ let package = Package(
             "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine", "SegmentStore"],
             "ListenersTests": ["Listeners", "Endpoints", "CLinux"],
             "DaemonTests": ["Daemon", "Endpoints", "WireFormats", logging],
-            "CrestClientTests": ["CrestClient", metrics, tracing],
+            "CrestClientTests": ["CrestClient", "WireFormats", metrics, tracing],
             "TidyTests": [],
         ])
 )

@@ -32,6 +32,7 @@ extension CrestDaemon {
         var context = EndpointContext(
             sink: door, source: door, ledger: ledger, durability: configuration.durability, now: SystemClock.now,
             metrics: metrics.handlers, daemon: questions)
+        context.datagramSources = datagramSources
         if configuration.recorderAge != 0 {
             context.samples = RecorderSampleSource(
                 engine: metrics.engine, segments: { [weak self] in self?.recorder.withLock { $0 } },

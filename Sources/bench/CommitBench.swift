@@ -93,7 +93,7 @@ private func loadDaemon(
         "crestd",
         [
             "--http", "off", "--otlp-http", "127.0.0.1:0", "--zipkin", "off", "--jaeger-http", "off",
-            "--jaeger-udp", "off", "--statsd", "off", "--data-dir", folder,
+            "--jaeger-udp", "off", "--crest-udp", "off", "--statsd", "off", "--data-dir", folder,
             "--durability", durability,
         ])
     defer { _ = server.stop() }

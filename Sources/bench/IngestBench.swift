@@ -115,7 +115,7 @@ func runIngest(spans: Int, lookups: Int, connections: Int, seed: Int) throws {
     let folder = try temporaryFolder()
     let flags = [
         "--http", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--zipkin", "off", "--jaeger-http", "off",
-        "--jaeger-udp", "off", "--statsd", "off", "--data-dir",
+        "--jaeger-udp", "off", "--crest-udp", "off", "--statsd", "off", "--data-dir",
         folder,
     ]
     var server = try ServerProcess("crestd", flags)

@@ -6,14 +6,17 @@ struct MeasuredDaemon {
     let process: ServerProcess
     private let folder: String
 
-    /// - Parameter pinned: all of the daemon on the last core, bench on the first.
-    init(pinned: Bool = true) throws {
+    /// - Parameters:
+    ///   - pinned: all of the daemon on the last core, bench on the first.
+    ///   - flags: more of crestd's.
+    init(pinned: Bool = true, flags: [String] = []) throws {
         folder = try temporaryFolder()
         let arguments = [
             "--http", "127.0.0.1:0", "--otlp-http", "off", "--zipkin", "off", "--jaeger-http", "off",
-            "--jaeger-udp", "off", "--statsd", "127.0.0.1:0", "--statsd-workers", "1", "--data-dir", folder,
+            "--jaeger-udp", "off", "--crest-udp", "127.0.0.1:0", "--statsd", "127.0.0.1:0", "--statsd-workers", "1",
+            "--data-dir", folder,
         ]
-        process = try onCore(pinned ? lastCore : -1) { try ServerProcess("crestd", arguments) }
+        process = try onCore(pinned ? lastCore : -1) { try ServerProcess("crestd", arguments + flags) }
     }
 
     var port: UInt16 { process.ports["statsd"] ?? 0 }

@@ -77,7 +77,7 @@ private func start(_ folder: String) throws -> (server: ServerProcess, seconds: 
         "crestd",
         [
             "--http", "127.0.0.1:0", "--otlp-http", "off", "--zipkin", "off", "--jaeger-http", "off",
-            "--jaeger-udp", "off", "--statsd", "off", "--data-dir", folder,
+            "--jaeger-udp", "off", "--crest-udp", "off", "--statsd", "off", "--data-dir", folder,
             "--retention-age", "forever",
         ])
     let seconds = now() - began

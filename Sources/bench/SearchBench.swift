@@ -115,7 +115,7 @@ func runSearch(spans: Int, recorded: Int, lookups: Int, seed: Int, keptFolder: S
 
     let flags = [
         "--http", "127.0.0.1:0", "--otlp-http", "off", "--zipkin", "off", "--jaeger-http", "off",
-        "--jaeger-udp", "off", "--statsd", "off", "--data-dir", folder,
+        "--jaeger-udp", "off", "--crest-udp", "off", "--statsd", "off", "--data-dir", folder,
     ]
     let opening = now()
     let server = try ServerProcess("crestd", flags)

@@ -21,7 +21,8 @@ def crestd(*arguments, environment=None, timeout=20):
 def test_ready_line_and_quick_start(daemon):
     assert re.fullmatch(
         r"crestd ready http=127\.0\.0\.1:\d+ otlp-http=127\.0\.0\.1:\d+ otlp-grpc=off zipkin=127\.0\.0\.1:\d+ "
-        r"jaeger-http=127\.0\.0\.1:\d+ jaeger-udp=127\.0\.0\.1:\d+ statsd=127\.0\.0\.1:\d+ crest-udp=off", daemon.ready_line)
+        r"jaeger-http=127\.0\.0\.1:\d+ jaeger-udp=127\.0\.0\.1:\d+ statsd=127\.0\.0\.1:\d+ crest-udp=127\.0\.0\.1:\d+",
+        daemon.ready_line)
     assert daemon.get("/-/ready").status_code == 200 and daemon.get("/-/healthy").status_code == 200
     assert daemon.stop() == 0
     assert daemon.process.stdout.read() == ""
@@ -40,7 +41,7 @@ def test_ready_within_300_ms(tmp_path):
 def test_json_ready_line(tmp_path):
     process = subprocess.Popen(
         [str(BIN / "crestd"), "--http=127.0.0.1:0", "--otlp-http=off", "--zipkin=off", "--statsd=off",
-         "--jaeger-http=off", "--jaeger-udp=off",
+         "--jaeger-http=off", "--jaeger-udp=off", "--crest-udp=off",
          "--data-dir", str(tmp_path / "d"), "--log-format", "json"], stdout=subprocess.PIPE, text=True,
         stderr=subprocess.DEVNULL)
     ready = json.loads(process.stdout.readline())
@@ -54,7 +55,7 @@ def test_exit_codes(daemon, tmp_path):
     assert crestd("--no-such-flag").returncode == 2
     assert crestd("--durability", "perhaps").returncode in (2, 78)
     second = crestd("--data-dir", str(daemon.data_dir), "--http=127.0.0.1:0", "--otlp-http=off", "--zipkin=off",
-                    "--statsd=off", "--jaeger-http=off", "--jaeger-udp=off")
+                    "--statsd=off", "--jaeger-http=off", "--jaeger-udp=off", "--crest-udp=off")
     assert second.returncode == 73 and "in use" in second.stderr
     taken = crestd("--data-dir", str(tmp_path / "other"), "--http", daemon.address["http"])
     assert taken.returncode == 1
@@ -102,7 +103,7 @@ def test_a_newer_format_on_disk_is_refused(tmp_path):
     raw[60:64] = crc32c(raw[:60]).to_bytes(4, "little")
     meta.write_bytes(raw)
     refused = crestd("--data-dir", str(tmp_path / "data"), "--http=127.0.0.1:0", "--otlp-http=off", "--zipkin=off",
-                     "--statsd=off", "--jaeger-http=off", "--jaeger-udp=off")
+                     "--statsd=off", "--jaeger-http=off", "--jaeger-udp=off", "--crest-udp=off")
     assert refused.returncode == 78 and "META" in refused.stderr and "9" in refused.stderr, refused.stderr
     assert meta.read_bytes() == raw
 

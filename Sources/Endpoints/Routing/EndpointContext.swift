@@ -14,6 +14,7 @@ package struct EndpointContext: Sendable {
     package var samples: (any SampleSource)?
     package var daemon: DaemonQuestions
     package let jaegerClients = JaegerClients()
+    package var datagramSources: DatagramSources
 
     package init(
         sink: any SpanSink, source: any SpanSource, ledger: Ledger, durability: Durability = .synced,
@@ -27,6 +28,7 @@ package struct EndpointContext: Sendable {
         self.now = now
         self.metrics = metrics
         self.daemon = daemon
+        datagramSources = DatagramSources(since: now())
     }
 }
 
