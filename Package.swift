@@ -122,7 +122,7 @@ let package = Package(
             "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine", "SegmentStore"],
             "ListenersTests": ["Listeners", "Endpoints", "CLinux"] + nio + http2,
             "DaemonTests": ["Daemon", "Endpoints", "WireFormats", logging],
-            "CrestClientTests": ["CrestClient", metrics, tracing],
+            "CrestClientTests": ["CrestClient", "WireFormats", metrics, tracing],
             "TidyTests": [],
         ])
 )

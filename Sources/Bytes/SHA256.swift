@@ -1,63 +1,102 @@
-/// SHA-256 of a message that is all there. Source: FIPS 180-4.
+/// SHA-256 over bytes that come in pieces. Source: FIPS 180-4.
 ///
-/// For short secrets, such as access tokens; a few hundred nanoseconds a block.
-package enum SHA256 {
+/// Copy one that has taken a common beginning to continue it several times, as ``HMACSHA256`` does with its key.
+package struct SHA256: Sendable {
     package static let digestBytes = 32
+    static let blockBytes = 64
 
-    /// The 32 bytes of the digest.
+    private var state: SIMD8<UInt32> = [
+        0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
+    ]
+    /// Bytes of a block that is not whole yet.
+    private var open: [UInt8] = []
+    private var taken: UInt64 = 0
+
+    package init() { open.reserveCapacity(2 * Self.blockBytes) }
+
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) {
+        taken &+= UInt64(bytes.count)
+        var rest = bytes
+        if !open.isEmpty {
+            let part = min(Self.blockBytes - open.count, rest.count)
+            open.append(contentsOf: rest[..<part])
+            rest = UnsafeRawBufferPointer(rebasing: rest[part...])
+            guard open.count == Self.blockBytes else { return }
+            open.withUnsafeBytes { state = Self.compressed(state, $0) }
+            open.removeAll(keepingCapacity: true)
+        }
+        let whole = rest.count / Self.blockBytes * Self.blockBytes
+        state = Self.compressed(state, UnsafeRawBufferPointer(rebasing: rest[..<whole]))
+        open.append(contentsOf: rest[whole...])
+    }
+
+    package mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
+
+    /// The digest of a message that is all there, 32 bytes.
     package static func digest(_ message: [UInt8]) -> [UInt8] {
-        var state = initial
-        var schedule = [UInt32](repeating: 0, count: 64)
-        let padded = padded(message)
-        for start in stride(from: 0, to: padded.count, by: 64) {
-            compress(&state, &schedule, padded[start..<start + 64])
-        }
-        return state.flatMap { word in [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: word >> UInt32($0)) } }
+        var hash = SHA256()
+        hash.update(message)
+        return hash.finish()
     }
 
-    /// The message, a one bit, zeros, and the length in bits, to whole blocks.
-    private static func padded(_ message: [UInt8]) -> [UInt8] {
-        let blocks = (message.count + 9 + 63) / 64
-        var padded = message
-        padded.reserveCapacity(blocks * 64)
-        padded.append(0x80)
-        padded.append(contentsOf: repeatElement(0, count: blocks * 64 - 8 - padded.count))
-        let bits = UInt64(message.count) &* 8
-        for shift in stride(from: UInt64(56), through: 0, by: -8) {
-            padded.append(UInt8(truncatingIfNeeded: bits >> shift))
-        }
-        return padded
+    /// The digest of everything taken, 32 bytes. The hash cannot be continued.
+    package consuming func finish() -> [UInt8] {
+        let bitCount = taken &* 8
+        open.append(0x80)
+        while open.count % Self.blockBytes != Self.blockBytes - 8 { open.append(0) }
+        withUnsafeBytes(of: bitCount.bigEndian) { open.append(contentsOf: $0) }
+        open.withUnsafeBytes { state = Self.compressed(state, $0) }
+        var digest: [UInt8] = []
+        digest.reserveCapacity(Self.digestBytes)
+        for index in 0..<8 { withUnsafeBytes(of: state[index].bigEndian) { digest.append(contentsOf: $0) } }
+        return digest
     }
 
-    private static func compress(_ state: inout [UInt32], _ schedule: inout [UInt32], _ block: ArraySlice<UInt8>) {
+    /// Takes whole blocks in.
+    private static func compressed(_ state: SIMD8<UInt32>, _ blocks: UnsafeRawBufferPointer) -> SIMD8<UInt32> {
+        var state = state
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 64) { words in
+            constants.withUnsafeBufferPointer { constants in
+                for start in stride(from: 0, to: blocks.count, by: blockBytes) {
+                    let block = UnsafeRawBufferPointer(rebasing: blocks[start..<start + blockBytes])
+                    schedule(block, words)
+                    state &+= mixed(state, words, constants)
+                }
+            }
+        }
+        return state
+    }
+
+    private static func schedule(_ block: UnsafeRawBufferPointer, _ words: UnsafeMutableBufferPointer<UInt32>) {
         for index in 0..<16 {
-            let start = block.startIndex + index * 4
-            schedule[index] = block[start..<start + 4].reduce(0) { $0 << 8 | UInt32($1) }
+            words[index] = UInt32(bigEndian: block.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self))
         }
         for index in 16..<64 {
-            let (early, late) = (schedule[index - 15], schedule[index - 2])
-            let sigma0 = rotated(early, 7) ^ rotated(early, 18) ^ early >> 3
-            let sigma1 = rotated(late, 17) ^ rotated(late, 19) ^ late >> 10
-            schedule[index] = schedule[index - 16] &+ sigma0 &+ schedule[index - 7] &+ sigma1
+            let (early, late) = (words[index - 15], words[index - 2])
+            let first = rotated(early, 7) ^ rotated(early, 18) ^ early >> 3
+            let second = rotated(late, 17) ^ rotated(late, 19) ^ late >> 10
+            words[index] = words[index - 16] &+ first &+ words[index - 7] &+ second
         }
+    }
+
+    private static func mixed(
+        _ state: SIMD8<UInt32>, _ words: UnsafeMutableBufferPointer<UInt32>, _ constants: UnsafeBufferPointer<UInt32>
+    ) -> SIMD8<UInt32> {
         var (a, b, c, d) = (state[0], state[1], state[2], state[3])
         var (e, f, g, h) = (state[4], state[5], state[6], state[7])
         for index in 0..<64 {
-            let sum1 = rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25)
             let choice = (e & f) ^ (~e & g)
-            let first = h &+ sum1 &+ choice &+ constants[index] &+ schedule[index]
-            let sum0 = rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22)
             let majority = (a & b) ^ (a & c) ^ (b & c)
-            (h, g, f, e, d, c, b, a) = (g, f, e, d &+ first, c, b, a, first &+ sum0 &+ majority)
+            let first =
+                h &+ (rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25)) &+ choice
+                &+ constants[index] &+ words[index]
+            let second = (rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22)) &+ majority
+            (h, g, f, e, d, c, b, a) = (g, f, e, d &+ first, c, b, a, first &+ second)
         }
-        for (index, word) in [a, b, c, d, e, f, g, h].enumerated() { state[index] &+= word }
+        return [a, b, c, d, e, f, g, h]
     }
 
-    private static func rotated(_ word: UInt32, _ count: UInt32) -> UInt32 { word >> count | word << (32 - count) }
-
-    private static let initial: [UInt32] = [
-        0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
-    ]
+    private static func rotated(_ word: UInt32, _ count: UInt32) -> UInt32 { word &>> count | word &<< (32 &- count) }
 
     private static let constants: [UInt32] = [
         0x428a_2f98, 0x7137_4491, 0xb5c0_fbcf, 0xe9b5_dba5, 0x3956_c25b, 0x59f1_11f1, 0x923f_82a4, 0xab1c_5ed5,
@@ -69,4 +108,39 @@ package enum SHA256 {
         0x19a4_c116, 0x1e37_6c08, 0x2748_774c, 0x34b0_bcb5, 0x391c_0cb3, 0x4ed8_aa4a, 0x5b9c_ca4f, 0x682e_6ff3,
         0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2,
     ]
+}
+
+/// HMAC-SHA256 under one key. Source: RFC 2104.
+package struct HMACSHA256: Sendable {
+    private var inner = SHA256()
+    private var outer = SHA256()
+
+    package init(key: [UInt8]) {
+        var block = key
+        if key.count > SHA256.blockBytes {
+            var hash = SHA256()
+            hash.update(key)
+            block = hash.finish()
+        }
+        block += [UInt8](repeating: 0, count: SHA256.blockBytes - block.count)
+        inner.update(block.map { $0 ^ 0x36 })
+        outer.update(block.map { $0 ^ 0x5c })
+    }
+
+    /// The code of a message, 32 bytes.
+    package func code(_ message: UnsafeRawBufferPointer) -> [UInt8] {
+        var (inner, outer) = (inner, outer)
+        inner.update(message)
+        outer.update(inner.finish())
+        return outer.finish()
+    }
+
+    /// Whether `tag` is the beginning of the message's code. Takes the same time for every wrong tag of one length.
+    package func isTag(_ tag: UnsafeRawBufferPointer, of message: UnsafeRawBufferPointer) -> Bool {
+        let code = code(message)
+        guard tag.count <= code.count else { return false }
+        var difference: UInt8 = 0
+        for index in tag.indices { difference |= tag[index] ^ code[index] }
+        return difference == 0
+    }
 }

@@ -1,7 +1,7 @@
 internal import Synchronization
 internal import Tracing
 
-/// Sends finished spans to an OTLP/HTTP endpoint in batches, in the background.
+/// Sends finished spans to an OTLP/HTTP endpoint, or as Crest datagrams, in batches, in the background.
 ///
 /// ```swift
 /// let exporter = try OTLPExporter(.init(endpoint: "http://127.0.0.1:4318"))
@@ -36,7 +36,22 @@ public final class OTLPExporter: Sendable {
         /// How long a batch is repeated before its spans count as dropped.
         public var retryLimit: Duration = .seconds(60)
 
+        /// Send spans as Crest datagrams instead. The endpoint and what belongs to requests is not used then.
+        public var datagrams: DatagramOptions?
+
         public init(endpoint: String = "http://127.0.0.1:4318") { self.endpoint = endpoint }
+    }
+
+    /// Spans as numbered datagrams to `crestd --crest-udp`: cheaper than requests, and never acknowledged. The server
+    /// knows to the span what did not arrive.
+    public struct DatagramOptions: Sendable {
+        /// `HOST:PORT`; IPv6 in brackets.
+        public var address: String
+        /// Bytes of one datagram, 512 to 65,507; a longer span has one of its own. 1,400 passes any network whole;
+        /// larger ones are cheaper on loopback.
+        public var maximumBytes = 1_400
+
+        public init(address: String = "127.0.0.1:8401") { self.address = address }
     }
 
     private let queue: SpanQueue
@@ -45,6 +60,11 @@ public final class OTLPExporter: Sendable {
 
     /// - Throws: `ConfigurationError` when the endpoint is not an HTTP URL.
     public convenience init(_ configuration: Configuration = Configuration()) throws(ConfigurationError) {
+        if let options = configuration.datagrams {
+            let queue = Self.queue(configuration)
+            self.init(configuration, queue: queue, sender: try DatagramSpanSender(queue, options))
+            return
+        }
         let url = try tracesURL(configuration.endpoint)
         let transport = HTTPSpanTransport(
             url: url, headers: configuration.headers, timeout: configuration.requestTimeout)
@@ -52,10 +72,7 @@ public final class OTLPExporter: Sendable {
     }
 
     package init(_ configuration: Configuration, transport: some SpanTransport, policy: RetryPolicy) {
-        let queue = SpanQueue(
-            limits: .init(
-                maximumSpans: configuration.maximumQueuedSpans, maximumBytes: configuration.maximumQueuedBytes,
-                batchSpans: configuration.batchSpans))
+        let queue = Self.queue(configuration)
         self.queue = queue
         self.interval = max(configuration.batchInterval, .milliseconds(1))
         let interval = self.interval
@@ -72,6 +89,30 @@ public final class OTLPExporter: Sendable {
             ticker.cancel()
             await transport.shutdown()
         }
+    }
+
+    private init(_ configuration: Configuration, queue: SpanQueue, sender: DatagramSpanSender) {
+        self.queue = queue
+        self.interval = max(configuration.batchInterval, .milliseconds(1))
+        let interval = self.interval
+        self.supervisor = Task.detached {
+            let ticker = Task.detached {
+                while (try? await Task.sleep(for: interval)) != nil {
+                    sender.reportIfDue()
+                    queue.flush()
+                }
+            }
+            // One sender: the numbers leave in their order.
+            await sender.run()
+            ticker.cancel()
+        }
+    }
+
+    private static func queue(_ configuration: Configuration) -> SpanQueue {
+        SpanQueue(
+            limits: .init(
+                maximumSpans: configuration.maximumQueuedSpans, maximumBytes: configuration.maximumQueuedBytes,
+                batchSpans: configuration.batchSpans))
     }
 
     deinit { queue.close() }

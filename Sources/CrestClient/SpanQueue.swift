@@ -37,6 +37,8 @@ package final class SpanQueue: Sendable {
     /// What became of a batch.
     package enum Fate: Sendable {
         case acknowledged(rejected: Int)
+        /// So many spans went out in datagrams; the kernel did not take the others.
+        case sent(Int)
         case refused
         case gaveUp
         case shutdown
@@ -187,6 +189,9 @@ package final class SpanQueue: Sendable {
                 let refused = min(max(rejected, 0), batch.spanCount)
                 state.statistics.rejected += refused
                 state.statistics.acknowledged += batch.spanCount - refused
+            case .sent(let count):
+                state.statistics.sent += count
+                state.statistics.dropped.unsent += batch.spanCount - count
             case .refused: state.statistics.dropped.refused += batch.spanCount
             case .gaveUp: state.statistics.dropped.gaveUp += batch.spanCount
             case .shutdown: state.statistics.dropped.shutdown += batch.spanCount

@@ -1,21 +1,23 @@
 /// Where every recorded span went. At any moment
-/// `ended = acknowledged + rejected + dropped.total + pending`.
+/// `ended = acknowledged + sent + rejected + dropped.total + pending`.
 public struct SpanStatistics: Sendable, Hashable {
     /// Spans handed to a recorder, whatever became of them.
     public var ended = 0
     /// Spans that the server took: it answered 2xx and did not name them as rejected.
     public var acknowledged = 0
+    /// Spans in datagrams that the kernel took. Nobody acknowledges these; the server's ledger says what arrived.
+    public var sent = 0
     /// Spans that the server refused one by one (OTLP partial success).
     public var rejected = 0
     /// Spans that never arrived, by reason.
     public var dropped = Dropped()
     /// Spans queued or on their way.
     public var pending = 0
-    /// Requests sent, repetitions included.
+    /// Requests or datagrams sent, repetitions included.
     public var requests = 0
     /// Repetitions alone.
     public var retries = 0
-    /// Request bodies sent, in bytes, repetitions included.
+    /// Request bodies or datagrams sent, in bytes, repetitions included.
     public var bytesSent = 0
 
     public init() {}
@@ -31,11 +33,13 @@ public struct SpanStatistics: Sendable, Hashable {
         public var refused = 0
         /// Repeated until the time for repeating was over.
         public var gaveUp = 0
+        /// In datagrams that the kernel did not take.
+        public var unsent = 0
         /// Still pending when the deadline of `shutdown` passed.
         public var shutdown = 0
 
         public init() {}
 
-        public var total: Int { queueFull + invalid + closed + refused + gaveUp + shutdown }
+        public var total: Int { queueFull + invalid + closed + refused + gaveUp + unsent + shutdown }
     }
 }

@@ -50,6 +50,10 @@ package struct Configuration: Hashable, Sendable {
     /// What stands in them, filled in when the sources are resolved.
     package var statsDMappingTexts: [String] = []
     package var metricLimits = MetricLimits()
+    /// Where the key of authenticated Crest datagrams stands; empty: any datagram is taken.
+    package var crestUDPKeyFile = ""
+    /// What stands there, filled in when the sources are resolved.
+    package var crestUDPKey: [UInt8]?
 
     package init() {}
 
@@ -83,8 +87,7 @@ package enum ListenerName: String, CaseIterable, Sendable {
     /// False for listeners that this version accepts in the configuration and does not bind.
     package var isBuilt: Bool {
         switch self {
-        case .http, .otlpHTTP, .otlpGRPC, .zipkin, .jaegerHTTP, .jaegerUDP, .statsD: true
-        case .crestUDP: false
+        case .http, .otlpHTTP, .otlpGRPC, .zipkin, .jaegerHTTP, .jaegerUDP, .statsD, .crestUDP: true
         }
     }
 }

@@ -43,6 +43,7 @@ package struct ConfigurationSources: Sendable {
         try checkReach(resolved)
         try resolved.configuration.access.load(readFile)
         try loadMappings(&resolved)
+        try loadDatagramKey(&resolved.configuration)
         return resolved
     }
 
@@ -67,6 +68,23 @@ package struct ConfigurationSources: Sendable {
             }
         }
         resolved.warnings += try resolved.configuration.mappingRules().notes
+    }
+
+    /// The key is the file without its last line feed. It is in no flag and no variable, where others could read it.
+    private func loadDatagramKey(_ configuration: inout Configuration) throws(StartFailure) {
+        let path = configuration.crestUDPKeyFile
+        guard !path.isEmpty else { return }
+        switch readFile(path) {
+        case .text(let text):
+            let key = Array(text.hasSuffix("\n") ? text.utf8.dropLast() : text.utf8[...])
+            guard (16...4_096).contains(key.count) else {
+                throw StartFailure(
+                    .configuration, "--crest-udp-key-file: \(path): a key must have 16 to 4096 bytes, not \(key.count)")
+            }
+            configuration.crestUDPKey = key
+        case .failure(let reason):
+            throw StartFailure(.configuration, "--crest-udp-key-file: \(path): \(reason)")
+        }
     }
 
     private func value(

@@ -24,6 +24,7 @@ package final class CrestDaemon: Sendable {
     let access: AccessControl
     let tls: TLSServer?
     let startedAt = SystemClock.now()
+    let datagramSources = DatagramSources(since: SystemClock.now())
     let bound = Mutex<[ListenerName: [ListenerAddress]]>([:])
     let udp = Mutex<[(name: String, listener: any DatagramListener)]>([])
     let streams = Mutex<[(name: String, listener: LineListener)]>([])
@@ -60,6 +61,7 @@ package final class CrestDaemon: Sendable {
             recorder.withLock { $0 }?.start()
             try bindStatsD(metrics)
             try bindJaegerUDP(router.context)
+            try bindCrestUDP(router.context, metrics)
         } catch {
             stopListeners(within: .zero)
             closeMetricsLog()
@@ -228,7 +230,7 @@ package final class CrestDaemon: Sendable {
         DaemonMetrics(
             store: door.store?.ledgerTerms, scrub: door.store?.scrubCounts, space: door.store?.space,
             metricsLog: metricsLog.withLock { $0 }?.counts, recorder: recorder.withLock { $0 }?.counts,
-            server: server, grpc: grpcServer.counts, udp: udp.withLock { $0 },
+            server: server, grpc: grpcServer.counts, datagramSources: datagramSources, udp: udp.withLock { $0 },
             streams: streams.withLock { $0 }, isReady: phase.isReady)
     }
 

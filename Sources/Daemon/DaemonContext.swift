@@ -33,6 +33,7 @@ extension CrestDaemon {
             sink: door, source: door, ledger: ledger, durability: configuration.durability, now: SystemClock.now,
             metrics: metrics.handlers, daemon: questions)
         context.access = access
+        context.datagramSources = datagramSources
         if configuration.recorderAge != 0 {
             context.samples = RecorderSampleSource(
                 engine: metrics.engine, segments: { [weak self] in self?.recorder.withLock { $0 } },

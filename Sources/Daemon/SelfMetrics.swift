@@ -12,12 +12,13 @@ struct DaemonMetrics {
     var recorder: RecorderCounts?
     var server: HTTPServer
     var grpc: GRPCCounts
+    var datagramSources: DatagramSources
     var udp: [(name: String, listener: any DatagramListener)]
     var streams: [(name: String, listener: LineListener)]
     var isReady: Bool
 
     var families: [SelfMetricFamily] {
-        var families = build + connections + calls + datagrams + lineStreams
+        var families = build + connections + calls + datagrams + lineStreams + datagramSources.selfMetrics
         if let store { families += Self.terms(store) }
         if let scrub { families += Self.scrub(scrub) }
         if let space { families += Self.space(space) }

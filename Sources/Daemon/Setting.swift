@@ -32,6 +32,12 @@ package struct Setting: Sendable {
             } text: {
                 $0.map { "\($0)" } ?? "auto"
             },
+            Setting(
+                name: "crest-udp-key-file", defaults: [""], isRepeatable: false, form: "must be a file",
+                apply: { configuration, texts in
+                    configuration.crestUDPKeyFile = texts.last ?? ""
+                    return true
+                }, texts: { [$0.crestUDPKeyFile] }),
             plain("data-dir", "./crest-data", "must be a directory", \.dataDirectory) {
                 $0.isEmpty ? nil : $0
             } text: {

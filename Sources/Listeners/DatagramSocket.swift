@@ -64,7 +64,11 @@ final class DatagramSocket: Sendable {
             }
             if count < ReceiveBatch.slots {
                 pace.rest(after: count)
-                if count <= 0 { wait(milliseconds: receiver.isPending ? ReceivePace.tickMilliseconds : 10_000) }
+                if count <= 0 {
+                    let isGathering = receiver.settle()
+                    let pause = receiver.isPending ? ReceivePace.tickMilliseconds : 10_000
+                    wait(milliseconds: isGathering ? ReceivePace.gatherMilliseconds : pause)
+                }
             }
         }
         drainRest(&batch, &receiver, ledger)

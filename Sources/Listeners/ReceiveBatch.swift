@@ -56,6 +56,7 @@ struct ReceiveBatch: ~Copyable {
 /// When to tick, and when to let datagrams gather before the next receive call.
 struct ReceivePace {
     static let tickMilliseconds: CInt = 250
+    static let gatherMilliseconds: CInt = 5
     private var lastTick = ContinuousClock.now
     private var lastReceive = ContinuousClock.now
     private var isSteady = false

@@ -25,6 +25,16 @@ package enum Limits {
     // Clients
     /// Jaeger clients whose batches are counted; beyond: those silent longest are forgotten and begin anew.
     package static let jaegerClients = 8_192
+    /// Lives of Crest datagram sources that are counted; beyond: those silent longest are forgotten and join anew.
+    package static let datagramSources = 4_096
+    /// Sequence numbers behind the newest one of a source that are told apart; older datagrams are not taken.
+    package static let datagramWindow = 1_024
+    /// Bytes of a Crest datagram's payload after inflation; more: malformed.
+    package static let datagramPlainBytes = 1 << 20
+    /// Bytes of spans that are gathered from datagrams before they are handed to the store.
+    package static let datagramBatchBytes = 1 << 20
+    /// Seconds that the time of a datagram may be off when datagrams are authenticated; more: not taken.
+    package static let datagramTimeSeconds: UInt64 = 300
     /// Bytes kept of a client's own name; the rest is cut.
     package static let clientNameBytes = 64
 

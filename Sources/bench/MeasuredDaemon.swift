@@ -6,11 +6,13 @@ struct MeasuredDaemon {
     let process: ServerProcess
     private let folder: String
 
-    /// - Parameter pinned: all of the daemon on the last core, bench on the first.
-    init(pinned: Bool = true) throws {
+    /// - Parameters:
+    ///   - pinned: all of the daemon on the last core, bench on the first.
+    ///   - flags: more of crestd's.
+    init(pinned: Bool = true, flags: [String] = []) throws {
         folder = try temporaryFolder()
-        let arguments = daemonFlags(["http", "statsd"], folder: folder) + ["--statsd-workers", "1"]
-        process = try onCore(pinned ? lastCore : -1) { try ServerProcess("crestd", arguments) }
+        let arguments = daemonFlags(["http", "statsd", "crest-udp"], folder: folder) + ["--statsd-workers", "1"]
+        process = try onCore(pinned ? lastCore : -1) { try ServerProcess("crestd", arguments + flags) }
     }
 
     var port: UInt16 { process.ports["statsd"] ?? 0 }

@@ -13,14 +13,15 @@ struct Bench: ParsableCommand {
               bench ingest --protocol grpc      the same over gRPC
               bench statsd --lines 4000000      DogStatsD over UDP, kernel included; memory; scrapes
               bench instructions                instructions and allocations a line, under callgrind
+              bench datagrams --spans 600000    Crest datagrams to log and head, 32 KiB and 1,400 bytes
               bench search --spans 10000000     traces by id and searches over a large store
               bench commit --seconds 5          group commit: durable requests/s and ack latency beside fdatasync
               bench recovery --segments 10000   start after a crash and after a clean stop
               bench all --spans 20000 --lines 100000    the small form that the tests run
             """,
         subcommands: [
-            Ingest.self, StatsD.self, Instructions.self, Search.self, Commit.self, RecoveryTime.self, All.self,
-            Sink.self, Drain.self,
+            Ingest.self, Datagrams.self, StatsD.self, Instructions.self, Search.self, Commit.self, RecoveryTime.self,
+            All.self, Sink.self, Drain.self,
         ])
 }
 
@@ -51,6 +52,17 @@ struct Ingest: ParsableCommand {
 }
 
 extension IngestProtocol: ExpressibleByArgument {}
+
+struct Datagrams: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Records promo-shop's Crest datagrams of two sizes and replays them into crestd.")
+
+    @Option(help: "Spans to send of each size, at least.") var spans = 600_000
+    @Option(help: "Spans a second to send.") var rate = 100_000
+    @Option(help: "Seed of the shop.") var seed = 42
+
+    func run() throws { try runDatagrams(spans: spans, spansPerSecond: max(rate, 1), seed: seed) }
+}
 
 struct StatsD: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -144,6 +156,7 @@ struct All: ParsableCommand {
 
     func run() throws {
         try runIngest(spans: spans, lookups: lookups, connections: machine.connections, seed: 42)
+        try runDatagrams(spans: spans, spansPerSecond: 100_000, seed: 42)
         try runStatsD(statsD.sizes(seed: 42))
         try runSearch(spans: spans, recorded: min(spans, 100_000), lookups: lookups, seed: 42)
         try runCommit(connections: 64, seconds: spans >= 600_000 ? 4 : 0.3)

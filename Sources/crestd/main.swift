@@ -26,7 +26,9 @@ struct Crestd: ParsableCommand {
     var statsd: [String] = []
     @Option(help: "Threads of a StatsD UDP address. (default: 1 on two cores, else half of them, at most 4)")
     var statsdWorkers: String?
-    @Option(help: "Crest's own datagrams; not in this version.") var crestUdp: String?
+    @Option(help: "Crest's own datagrams: spans and lines, loss counted. (default: 127.0.0.1:8401)")
+    var crestUdp: String?
+    @Option(help: "A file with the key that Crest's datagrams must be authenticated with.") var crestUdpKeyFile: String?
     @Option(help: "Where everything is kept. (default: ./crest-data)") var dataDir: String?
     @Option(help: "A YAML file of settings.") var config: String?
     @Flag(help: "Check the configuration and exit: 0 good, 78 bad.") var checkConfig = false
@@ -59,7 +61,7 @@ struct Crestd: ParsableCommand {
             "retention-bytes": retentionBytes, "snapshot-age": snapshotAge, "recorder-age": recorderAge,
             "recorder-bytes": recorderBytes, "log-format": logFormat, "log-level": logLevel,
             "insecure-bind": insecureBind ? "true" : nil, "statsd-profile": statsdProfile,
-            "statsd-gauge-sign": statsdGaugeSign,
+            "statsd-gauge-sign": statsdGaugeSign, "crest-udp-key-file": crestUdpKeyFile,
         ]
         var flags = ["statsd": statsd, "statsd-mapping": statsdMapping].filter { !$0.value.isEmpty }
         for (name, values) in access.texts { flags[name] = values }

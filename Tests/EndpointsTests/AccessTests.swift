@@ -65,6 +65,11 @@ struct AccessTests {
         table += ["query", "query_range", "labels", "series"].map { ("POST", "/prometheus/api/v1/\($0)", .query, true) }
         table += [("GET", "/metrics", .scrape, true), ("GET", "/", .query, false)]
         table += ["/-/ready", "/-/healthy", "/health", "/zipkin/health"].map { ("GET", $0, nil, false) }
+        let collector = "/opentelemetry.proto.collector."
+        table += [("POST", collector + "trace.v1.TraceService/Export", .ingest, false)]
+        table += [("POST", collector + "metrics.v1.MetricsService/Export", .ingest, true)]
+        table += [("POST", collector + "logs.v1.LogsService/Export", .ingest, false)]
+        table += [("POST", "/grpc.health.v1.Health/Check", nil, false)]
         return table
     }()
 
@@ -72,14 +77,16 @@ struct AccessTests {
     func matrix() throws {
         let daemon = try Self.daemon()
         for route in Self.routes {
+            let isCall = route.path.hasPrefix("/opentelemetry.") || route.path.hasPrefix("/grpc.")
+            let listener: ListenerRole = isCall ? .otlpGRPC : .http
             for tenant in ["default", "other"] {
                 for name in Self.scopes.map(\.rawValue) + ["all"] {
                     let request = Self.request(route.method, route.path, token: "\(tenant)-\(name)")
                     let fits = route.scope == nil || name == "all" || name == route.scope?.rawValue
                     let isOpen = fits && !(route.isShared && tenant == "other")
-                    let status = daemon.send(request).status
+                    let status = daemon.send(request, listener).status
                     #expect((status != 401 && status != 403) == isOpen, "\(route) \(tenant) \(name): \(status)")
-                    let early = daemon.router.refusal(beforeBodyOf: request, listener: .http)?.status
+                    let early = daemon.router.refusal(beforeBodyOf: request, listener: listener)?.status
                     #expect((early == 403) == !isOpen, "\(route) \(tenant) \(name): \(early ?? 0)")
                 }
             }
@@ -87,7 +94,7 @@ struct AccessTests {
                 Self.request(route.method, route.path, token: nil),
                 Self.request(route.method, route.path, token: "default-nobody"),
             ] {
-                let status = daemon.send(request).status
+                let status = daemon.send(request, listener).status
                 #expect((status == 401) == (route.scope != nil), "\(route): \(status)")
             }
         }

@@ -18,6 +18,7 @@ struct FuzzTarget: Sendable {
         .zipkinV1Thrift,
         .jaegerThrift,
         .jaegerDatagram,
+        .crestDatagram,
         .segment,
         .wal,
         .spanBatch,

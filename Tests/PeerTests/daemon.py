@@ -31,7 +31,7 @@ def eventually(check, seconds=DEADLINE_SECONDS, pause=0.05):
 class Daemon:
     """One crestd process over one data directory; may be killed and started again."""
 
-    LISTENERS = ("http", "otlp-http", "otlp-grpc", "zipkin", "jaeger-http", "jaeger-udp", "statsd")
+    LISTENERS = ("http", "otlp-http", "otlp-grpc", "zipkin", "jaeger-http", "jaeger-udp", "statsd", "crest-udp")
 
     def __init__(self, data_dir, *flags, environment=None):
         self.data_dir = Path(data_dir)

@@ -25,7 +25,7 @@ def test_ready_line_and_quick_start(daemon):
     assert re.fullmatch(
         r"crestd ready http=127\.0\.0\.1:\d+ otlp-http=127\.0\.0\.1:\d+ otlp-grpc=127\.0\.0\.1:\d+ "
         r"zipkin=127\.0\.0\.1:\d+ jaeger-http=127\.0\.0\.1:\d+ jaeger-udp=127\.0\.0\.1:\d+ "
-        r"statsd=127\.0\.0\.1:\d+ crest-udp=off", daemon.ready_line)
+        r"statsd=127\.0\.0\.1:\d+ crest-udp=127\.0\.0\.1:\d+", daemon.ready_line)
     assert daemon.get("/-/ready").status_code == 200 and daemon.get("/-/healthy").status_code == 200
     assert daemon.stop() == 0
     assert daemon.process.stdout.read() == ""

@@ -83,4 +83,23 @@ struct WirePageTests {
         let plain = try bytes(dumps[2]).withUnsafeBytes { try snappyInflated($0, limit: 10) }
         #expect(plain == Array("ababab".utf8))
     }
+
+    @Test("crest-datagram.md: decoded, and encoded again to the byte")
+    func crestDatagram() throws {
+        let dump = bytes(try #require(try blocks("crest-datagram.md").first))
+        let key = HMACSHA256(key: Array("0123456789abcdef".utf8))
+        let payload = Array("stock:5|g\nsold:1|c".utf8)
+        try dump.withUnsafeBytes { bytes in
+            let decoded = try decodeCrestDatagram(bytes, limit: 100)
+            let head = decoded.head
+            #expect(head.signal == .lines && head.source == 0x1122_3344_5566_7788 && head.sequence == 3)
+            #expect(head.epoch == 1_700_000_000_000_000_000 && head.time == 1_700_000_001_500_000_000)
+            #expect(head.produced == 9 && head.dropped == 2 && head.sent == 7 && head.items == 2)
+            #expect(!decoded.isCompressed && decoded.plainBytes == 18 && Array(bytes[decoded.payload]) == payload)
+            let tag = try #require(decoded.tag)
+            let message = UnsafeRawBufferPointer(rebasing: bytes[..<tag.lowerBound])
+            #expect(key.isTag(UnsafeRawBufferPointer(rebasing: bytes[tag]), of: message))
+            payload.withUnsafeBytes { #expect(encodeCrestDatagram(head, payload: $0, key: key) == dump) }
+        }
+    }
 }

@@ -56,9 +56,12 @@ enum LedgerReport {
         let account = SpanAccount.read(call.context)
         let lines = LineAccount(ledger)
         let points = PointAccount(ledger)
+        let sources = call.context.datagramSources.account
         var json = JSONWriter()
         json.beginObject()
-        json.bool("balanced", account.isBalanced && lines.isBalanced && points.isBalanced)
+        json.bool(
+            "balanced",
+            account.isBalanced && lines.isBalanced && points.isBalanced && sources.difference == 0)
         json.key("spans")
         write(account, ledger, to: &json)
         json.key("lines")
@@ -72,6 +75,8 @@ enum LedgerReport {
         json.number("truncated", lines.truncated)
         json.number("droppedByKernel", ledger.datagramsDroppedByKernel.load(ordering: .relaxed))
         json.endObject()
+        json.key("sources")
+        DatagramReport.write(sources, newest: call.context.datagramSources.newest(100), to: &json)
         json.key("requests")
         json.beginObject()
         json.number("received", ledger.requestsReceived.load(ordering: .relaxed))

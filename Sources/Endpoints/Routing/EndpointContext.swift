@@ -17,6 +17,7 @@ package struct EndpointContext: Sendable {
     /// Whose spans are written and read.
     var tenant = BatchOrigin.defaultTenant
     package let jaegerClients = JaegerClients()
+    package var datagramSources: DatagramSources
 
     package init(
         sink: any SpanSink, source: any SpanSource, ledger: Ledger, durability: Durability = .synced,
@@ -30,6 +31,7 @@ package struct EndpointContext: Sendable {
         self.now = now
         self.metrics = metrics
         self.daemon = daemon
+        datagramSources = DatagramSources(since: now())
     }
 }
 

@@ -5,6 +5,7 @@ enum LedgerText {
         "datagrams": "sent = received + droppedByKernel, received = handled + truncated",
         "lines": "seen = applied + rejected",
         "spans": "received = stored - storedBefore + duplicate + rejected + inFlight",
+        "sources": "produced = received + lost + droppedInClient",
         "store": "stored = live + expired + thinned + deleted + merged + quarantined + lost",
     ]
 
@@ -44,6 +45,7 @@ enum LedgerText {
     private static func terms(_ group: JSONValue) -> [(String, String)] {
         var terms: [(String, String)] = []
         for (name, value) in group.members where name != "balanced" && !isGroup(name, value) {
+            if case .array = value { continue }
             guard case .object = value else {
                 terms.append((name, value.text ?? "-"))
                 continue
