@@ -87,9 +87,13 @@ extension MetricsEngine {
         return streams.withLock { streams in
             let removed = store.withLock { store in
                 let candidates = store.expiry.retired(of: batch.ids).filter { !named.contains($0) }
-                let removed = registry.withLock { $0.endRetiring(candidates) }
-                store.remove(removed)
-                registry.withLock { $0.remove(removed) }
+                // One hold of the lock: whoever registers a series finds it before, which keeps it, or not at all.
+                let removed = registry.withLock { registry in
+                    let removed = registry.endRetiring(candidates)
+                    store.remove(removed)
+                    registry.remove(removed)
+                    return removed
+                }
                 for id in batch.ids { store.expiry.keep(id) }
                 return removed
             }
