@@ -83,9 +83,9 @@ def test_bad_request(shared_daemon, name, method, path, headers, data, status):
 
 @pytest.mark.parametrize("payload, status", [
     (b"GARBAGE\r\n\r\n", b"400"),
-    (b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", b"400"),
-    (b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", b"413"),
-    (b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 100_000 + b"\r\n\r\n", b"431"),
+    (b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n", b"400"),
+    (b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n", b"413"),
+    (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: " + b"a" * 100_000 + b"\r\n\r\n", b"431"),
 ])
 def test_bad_bytes_on_the_wire(shared_daemon, payload, status):
     host, port = shared_daemon.address["http"].rsplit(":", 1)
@@ -105,7 +105,7 @@ def test_a_lying_content_length_stores_nothing(shared_daemon):
     host, port = shared_daemon.address["http"].rsplit(":", 1)
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(
-            b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
+            b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
             b"Content-Length: %d\r\n\r\n" % (len(data) + 100) + data)
     good(shared_daemon, 78)
     assert shared_daemon.get(f"/api/traces/{trace_id.hex()}").status_code == 404

@@ -166,7 +166,10 @@ def test_a_flood_that_overflows_the_socket_is_known_to_the_span(daemon, out):
     for source in sources:
         out.sendto(source.datagram(), address)
     ledger = until(daemon, lambda ledger: all(of_source(ledger, source)["sequence"] == 1_502 for source in sources))
-    ledger = until(daemon, lambda ledger: ledger["spans"]["inFlight"] == 0 and ledger["balanced"])
+    # Spans wait for company before they go to the store.
+    ledger = until(
+        daemon, lambda ledger: ledger["spans"]["received"] == ledger["sources"]["received"]
+        and ledger["spans"]["inFlight"] == 0 and ledger["balanced"])
     check_books(ledger)
     total = ledger["sources"]
     assert total["produced"] == 60 * len(datagrams)

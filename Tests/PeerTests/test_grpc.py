@@ -160,7 +160,7 @@ def no_room(tmp_path):
     daemon = Daemon(tmp_path / "data", "--memory-limit=64MiB")
     host, port = daemon.address["otlp-http"].rsplit(":", 1)
     holder = socket.create_connection((host, int(port)))
-    holder.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
+    holder.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
                    b"Content-Length: %d\r\n\r\n" % (64 << 20))
     eventually(lambda: f"crest_http_body_bytes_in_flight {64 << 20}" in daemon.get("/metrics").text)
     yield daemon, holder.close
