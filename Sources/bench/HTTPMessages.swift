@@ -86,7 +86,7 @@ struct HTTPConnection {
     mutating func exchange(
         _ method: String, _ path: String, contentType: String = "", acceptEncoding: String = "", body: [UInt8] = []
     ) throws -> (status: Int, body: [UInt8]) {
-        var head = "\(method) \(path) HTTP/1.1\r\nHost: bench\r\nContent-Length: \(body.count)\r\n"
+        var head = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.count)\r\n"
         if !contentType.isEmpty { head += "Content-Type: \(contentType)\r\n" }
         if !acceptEncoding.isEmpty { head += "Accept-Encoding: \(acceptEncoding)\r\n" }
         try socket.send(Array((head + "\r\n").utf8))

@@ -5,6 +5,7 @@ final class ServerProcess {
     let pid: pid_t
     let ports: [String: UInt16]
     private var usage = rusage()
+    private var isStopped = false
 
     /// Starts the program `name` that lies beside bench and waits for its ready line.
     convenience init(_ name: String, _ arguments: [String]) throws {
@@ -27,6 +28,9 @@ final class ServerProcess {
         }
         self.ports = ports
     }
+
+    /// A measurement that failed leaves nothing running.
+    deinit { if !isStopped { kill(pid, SIGKILL) } }
 
     /// Runs a program to its end.
     static func run(_ path: String, _ arguments: [String]) throws {
@@ -57,6 +61,7 @@ final class ServerProcess {
 
     /// Sends the signal, waits, and returns the process's CPU seconds from its first instruction to its last.
     func stop(signal: Int32 = SIGTERM) -> Double {
+        isStopped = true
         kill(pid, signal)
         var code: Int32 = 0
         while wait4(pid, &code, 0, &usage) < 0, errno == EINTR {}
