@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import time
 
+import grpc
 import pytest
 import requests
 
@@ -359,3 +360,34 @@ def test_secrets_are_shown_nowhere(tmp_path, tokens, authority):
     reply = crestd(
         f"--tls-cert={authority / 'server.pem'}", f"--tls-key={tmp_path / 'open.key'}", "--check-config")
     assert reply.returncode == 78 and "chmod 600" in reply.stderr
+
+
+def test_grpc_asks_for_the_same_tokens(tmp_path, tokens):
+    daemon = Daemon(tmp_path / "data", f"--tokens-file={tokens}")
+    collector = "/opentelemetry.proto.collector."
+    traces, metrics = f"{collector}trace.v1.TraceService/Export", f"{collector}metrics.v1.MetricsService/Export"
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    body = spans_body("svc", trace_id)
+
+    def call(method, message, token=None):
+        metadata = [("authorization", f"Bearer {token}")] if token else []
+        with grpc.insecure_channel(daemon.address["otlp-grpc"]) as channel:
+            try:
+                channel.unary_unary(method)(message, timeout=10, metadata=metadata)
+                return "OK"
+            except grpc.RpcError as error:
+                return error.code().name
+
+    try:
+        assert call(traces, body) == call(traces, body, "crst_nobody") == "UNAUTHENTICATED"
+        assert call(traces, body, "crst_query") == "PERMISSION_DENIED"
+        assert call(traces, body, "crst_tenant-a") == "OK"
+        # Metrics have no tenants: only the default one may add to them.
+        assert call(metrics, b"", "crst_tenant-a") == "PERMISSION_DENIED"
+        assert call(metrics, b"", "crst_ingest") == "OK"
+        assert call("/grpc.health.v1.Health/Check", b"") == "OK"
+        read = {token: daemon.get(f"/api/traces/{trace_id}", headers=bearer(f"crst_{token}")).status_code
+                for token in ("tenant-a", "tenant-b", "query")}
+        assert read == {"tenant-a": 200, "tenant-b": 404, "query": 404}
+    finally:
+        assert daemon.stop() == 0
