@@ -95,7 +95,7 @@ struct LoadReply {
     var status = 0
     var closes = false
     var retryAfter: Double?
-    /// Spans that a partial success says were refused.
+    /// Spans that the answer says were not taken, by a partial success or `crest-shed`.
     var rejectedSpans = 0
 
     /// Nil while the response is not whole.
@@ -111,13 +111,17 @@ struct LoadReply {
                 length = Int(value) ?? 0
             } else if let value = Self.value(line, "retry-after:") {
                 retryAfter = Double(value)
+            } else if let value = Self.value(line, "crest-shed:") {
+                rejectedSpans = Int(value) ?? 0
             } else if let value = Self.value(line, "connection:") {
                 closes = value.lowercased() == "close"
             }
             lineStart = index + 2
         }
         guard bytes.count >= end + length else { return nil }
-        if status == 200, length > 0 { rejectedSpans = Self.rejected(Array(bytes[end..<end + length])) }
+        if status == 200, length > 0 {
+            rejectedSpans = max(rejectedSpans, Self.rejected(Array(bytes[end..<end + length])))
+        }
     }
 
     private static func endOfHead(_ bytes: ArraySlice<UInt8>) -> Int? {

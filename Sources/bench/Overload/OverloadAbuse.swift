@@ -9,9 +9,9 @@ extension OverloadBench {
     func hostile() throws -> Bool {
         let daemon = try HeldDaemon(share: settings.share, listeners: ["http", "otlp-http", "otlp-grpc"])
         defer { daemon.stop() }
-        let measured = RequestTemplates(recording.bodies, salt: 1)
+        let measured = RequestTemplates(bodies, salt: 1)
         let capacity = try capacity(daemon, measured, seconds: settings.stepSeconds)
-        let source = LoadSource(templates: RequestTemplates(recording.bodies, salt: 2), connections: 32)
+        let source = LoadSource(templates: RequestTemplates(bodies, salt: 2), connections: 32)
         let load = try LoadGenerator(port: daemon.port("otlp-http"), sources: [source])
         defer { load.close() }
         try load.connect()

@@ -51,15 +51,17 @@ func runOverload(_ settings: OverloadSettings) throws -> Bool {
 /// A recording of promo-shop and what all experiments do with it.
 struct OverloadBench {
     let settings: OverloadSettings
-    let recording: Recording
+    /// What ten services send, each with an exporter of its own, so that a trace comes in several requests.
+    let bodies: [[UInt8]]
 
     init(_ settings: OverloadSettings) throws {
         self.settings = settings
-        recording = try Recording(spans: 100_000, seed: settings.seed)
-        let sizes = recording.bodies.map { Double($0.count) }
+        let recording = try Recording(spans: 100_000, seed: settings.seed)
+        bodies = recording.bodies.flatMap { bodiesByService($0) }
+        let sizes = bodies.map { Double($0.count) }
         progress(
-            "\(recording.spanCount) spans in \(recording.bodies.count) bodies, median \(Int(percentile(sizes, 0.5))) "
-                + "bytes, largest \(Int(percentile(sizes, 1)))")
+            "\(recording.spanCount) spans in \(bodies.count) requests, median \(Int(percentile(sizes, 0.5))) bytes, "
+                + "largest \(Int(percentile(sizes, 1)))")
         // What bench does besides must not run where the daemon is measured.
         _ = clinux_pin(0, 0)
     }

@@ -24,8 +24,8 @@ extension OverloadBench {
     /// In both ways of treating batches that hold errors and ordinary spans, where crestd has them.
     func classes() throws -> Bool {
         var modes = [[String]()]
-        if try programOutput("crestd", ["--help"]).contains("--mixed-batch") {
-            modes = ["retry", "shed"].map { ["--mixed-batch", $0] }
+        if try programOutput("crestd", ["--help"]).contains("--overload-mixed-batch") {
+            modes = ["retry", "shed"].map { ["--overload-mixed-batch", $0] }
         }
         var isPassed = true
         for mode in modes { isPassed = try classes(mode) && isPassed }
@@ -35,12 +35,12 @@ extension OverloadBench {
     private func classes(_ flags: [String]) throws -> Bool {
         let daemon = try HeldDaemon(share: settings.share, flags: flags)
         defer { daemon.stop() }
-        let measured = RequestTemplates(recording.bodies, salt: 1, errorShare: Self.errorShare)
+        let measured = RequestTemplates(bodies, salt: 1, errorShare: Self.errorShare)
         let capacity = try capacity(daemon, measured, seconds: settings.stepSeconds)
         var steps: [Kept] = []
         for (index, times) in Self.shedLoads.enumerated() {
             let templates = RequestTemplates(
-                recording.bodies, salt: UInt64(index) + 2, errorShare: Self.errorShare)
+                bodies, salt: UInt64(index) + 2, errorShare: Self.errorShare)
             let source = LoadSource(templates: templates, connections: settings.connections)
             let load = try LoadGenerator(port: daemon.port("otlp-http"), sources: [source])
             defer { load.close() }

@@ -3,13 +3,13 @@ extension OverloadBench {
     func recovery() throws -> Bool {
         let daemon = try HeldDaemon(share: settings.share)
         defer { daemon.stop() }
-        let measured = RequestTemplates(recording.bodies, salt: 1)
+        let measured = RequestTemplates(bodies, salt: 1)
         let capacity = try capacity(daemon, measured, seconds: settings.stepSeconds)
         // The crowd does as it is told: it waits as long as Retry-After says and then sends the same again.
         let sources = [
-            LoadSource(templates: RequestTemplates(recording.bodies, salt: 2), connections: 32),
+            LoadSource(templates: RequestTemplates(bodies, salt: 2), connections: 32),
             LoadSource(
-                templates: RequestTemplates(recording.bodies, salt: 3), connections: settings.connections,
+                templates: RequestTemplates(bodies, salt: 3), connections: settings.connections,
                 isPatient: true),
         ]
         let load = try LoadGenerator(port: daemon.port("otlp-http"), sources: sources)

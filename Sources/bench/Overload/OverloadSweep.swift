@@ -7,10 +7,10 @@ extension OverloadBench {
     func sweep() throws -> Bool {
         let daemon = try HeldDaemon(share: settings.share)
         defer { daemon.stop() }
-        let measured = RequestTemplates(recording.bodies, salt: 1)
+        let measured = RequestTemplates(bodies, salt: 1)
         let capacity = try capacity(daemon, measured, seconds: settings.stepSeconds)
         progress("capacity \(Int(capacity)) requests/s, \(daemon.quota.method)")
-        let templates = RequestTemplates(recording.bodies, salt: 2)
+        let templates = RequestTemplates(bodies, salt: 2)
         let source = LoadSource(templates: templates, connections: settings.connections)
         let load = try LoadGenerator(port: daemon.port("otlp-http"), sources: [source])
         defer { load.close() }

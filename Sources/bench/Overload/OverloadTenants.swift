@@ -16,13 +16,13 @@ extension OverloadBench {
         let tokens = try (0..<Self.tenants).map { try token("sender\($0)", "tenant\($0)") }
         let daemon = try HeldDaemon(share: settings.share, flags: ["--tokens-file", file])
         defer { daemon.stop() }
-        let measured = RequestTemplates(recording.bodies, token: tokens[0], salt: 99)
+        let measured = RequestTemplates(bodies, token: tokens[0], salt: 99)
         let capacity = try capacity(daemon, measured, seconds: settings.stepSeconds)
         // Together half of the capacity; the first has as many connections as all others.
         let own = capacity / 2 / Double(Self.tenants)
         let sources = tokens.enumerated().map { index, token in
             let connections = index == 0 ? settings.connections / 2 : max(4, settings.connections / 2 / Self.tenants)
-            let templates = RequestTemplates(recording.bodies, token: token, salt: UInt64(index) + 1)
+            let templates = RequestTemplates(bodies, token: token, salt: UInt64(index) + 1)
             return LoadSource(templates: templates, connections: connections)
         }
         let load = try LoadGenerator(port: daemon.port("otlp-http"), sources: sources)

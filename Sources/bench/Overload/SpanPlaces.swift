@@ -56,6 +56,31 @@ struct SpanPlaces {
     }
 }
 
+/// The bodies that the services of a recorded body would have sent each by itself, as ten exporters do.
+func bodiesByService(_ body: [UInt8]) -> [[UInt8]] {
+    var names: [[UInt8]] = []
+    var bodies: [[UInt8]] = []
+    for resource in Fields(body, 0..<body.count) where resource.number == 1 {
+        let name = Fields(body, resource.content).first { $0.number == 1 }.map { Array(body[$0.content]) } ?? []
+        let content = body[resource.content]
+        var part: [UInt8] = [1 << 3 | 2]
+        var length = content.count
+        while length >= 128 {
+            part.append(UInt8(length & 127 | 128))
+            length >>= 7
+        }
+        part.append(UInt8(length))
+        part += content
+        if let index = names.firstIndex(of: name) {
+            bodies[index] += part
+        } else {
+            names.append(name)
+            bodies.append(part)
+        }
+    }
+    return bodies
+}
+
 /// The fields of a protobuf message, one after another; ends where the bytes make no field.
 struct Fields: Sequence, IteratorProtocol {
     private let bytes: [UInt8]
