@@ -8,6 +8,8 @@ struct OverloadSettings {
     /// Of one core, for the daemon.
     var share: Double
     var connections: Int
+    /// Spans of a request, at least.
+    var batchSpans: Int
     var seed: Int
 }
 
@@ -57,7 +59,7 @@ struct OverloadBench {
     init(_ settings: OverloadSettings) throws {
         self.settings = settings
         let recording = try Recording(spans: 100_000, seed: settings.seed)
-        bodies = recording.bodies.flatMap { bodiesByService($0) }
+        bodies = batchesByService(recording.bodies, spans: settings.batchSpans)
         let sizes = bodies.map { Double($0.count) }
         progress(
             "\(recording.spanCount) spans in \(bodies.count) requests, median \(Int(percentile(sizes, 0.5))) bytes, "
@@ -68,7 +70,7 @@ struct OverloadBench {
 
     /// Requests a second that the daemon acknowledges when there are always some more waiting.
     func capacity(_ daemon: HeldDaemon, _ templates: RequestTemplates, seconds: Double) throws -> Double {
-        let source = LoadSource(templates: templates, connections: 16)
+        let source = LoadSource(templates: templates, connections: 64)
         let load = try LoadGenerator(port: daemon.port("otlp-http"), sources: [source])
         defer { load.close() }
         try load.connect()
@@ -82,6 +84,7 @@ struct OverloadBench {
         report.add("experiment", what)
         report.add("held_by", daemon.quota.method)
         report.add("quota_of_a_core", daemon.share)
+        report.add("spans_a_request", settings.batchSpans)
         report.add("step_seconds", settings.stepSeconds)
         return report
     }

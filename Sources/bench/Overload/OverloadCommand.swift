@@ -16,6 +16,7 @@ struct Overload: ParsableCommand {
     @Option(help: "Seconds of each step.") var stepSeconds = 5.0
     @Option(help: "Percent of one core that the daemon gets.") var quota = "20%"
     @Option(help: "Connections of the sender; more than 48 come from several loopback addresses.") var connections = 256
+    @Option(help: "Spans of a request, at least; each holds those of one service.") var batchSpans = 256
     @Option(help: "Seed of the shop.") var seed = 42
 
     func run() throws {
@@ -30,7 +31,7 @@ struct Overload: ParsableCommand {
         else { throw ValidationError("--quota must be from 1% to 100%") }
         let settings = OverloadSettings(
             experiments: Set(experiments), stepSeconds: max(0.2, stepSeconds), share: percent / 100,
-            connections: max(1, connections), seed: seed)
+            connections: max(1, connections), batchSpans: max(1, batchSpans), seed: seed)
         guard try runOverload(settings) else { throw ExitCode(1) }
     }
 }

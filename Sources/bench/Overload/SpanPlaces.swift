@@ -56,29 +56,38 @@ struct SpanPlaces {
     }
 }
 
-/// The bodies that the services of a recorded body would have sent each by itself, as ten exporters do.
-func bodiesByService(_ body: [UInt8]) -> [[UInt8]] {
-    var names: [[UInt8]] = []
-    var bodies: [[UInt8]] = []
-    for resource in Fields(body, 0..<body.count) where resource.number == 1 {
-        let name = Fields(body, resource.content).first { $0.number == 1 }.map { Array(body[$0.content]) } ?? []
-        let content = body[resource.content]
-        var part: [UInt8] = [1 << 3 | 2]
-        var length = content.count
-        while length >= 128 {
-            part.append(UInt8(length & 127 | 128))
-            length >>= 7
-        }
-        part.append(UInt8(length))
-        part += content
-        if let index = names.firstIndex(of: name) {
-            bodies[index] += part
-        } else {
-            names.append(name)
-            bodies.append(part)
+/// Puts recorded spans into the requests that their services would have sent, each with an exporter of its own that
+/// sends when it has so many spans. The parts of a trace then come in several requests, as they do in a real system.
+func batchesByService(_ recorded: [[UInt8]], spans wanted: Int) -> [[UInt8]] {
+    var open: [[UInt8]: (body: [UInt8], spans: Int)] = [:]
+    var batches: [[UInt8]] = []
+    for body in recorded {
+        for resource in Fields(body, 0..<body.count) where resource.number == 1 {
+            let service = Fields(body, resource.content).first { $0.number == 1 }.map { Array(body[$0.content]) } ?? []
+            let part = lengthDelimited(1, body[resource.content])
+            var batch = open[service] ?? ([], 0)
+            batch.body += part
+            batch.spans += SpanPlaces(part).spans.count
+            if batch.spans >= wanted {
+                batches.append(batch.body)
+                batch = ([], 0)
+            }
+            open[service] = batch
         }
     }
-    return bodies
+    let rest = open.values.map(\.body).filter { !$0.isEmpty }
+    return batches + rest.sorted { $0.count > $1.count }
+}
+
+private func lengthDelimited(_ number: UInt8, _ content: ArraySlice<UInt8>) -> [UInt8] {
+    var bytes: [UInt8] = [number << 3 | 2]
+    var length = content.count
+    while length >= 128 {
+        bytes.append(UInt8(length & 127 | 128))
+        length >>= 7
+    }
+    bytes.append(UInt8(length))
+    return bytes + content
 }
 
 /// The fields of a protobuf message, one after another; ends where the bytes make no field.
