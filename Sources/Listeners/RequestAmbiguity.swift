@@ -11,6 +11,8 @@ extension HTTPRequestHead {
             && headers[canonicalForm: "connection"].contains { $0.lowercased() == "upgrade" }
     }
 
+    private var isOld: Bool { version.major < 1 || version.major == 1 && version.minor < 1 }
+
     private var framingAmbiguity: String? {
         let encodings = headers["transfer-encoding"]
         guard !encodings.isEmpty else { return nil }
@@ -18,12 +20,12 @@ extension HTTPRequestHead {
             return "the only transfer encoding is chunked, once"
         }
         if headers.contains(name: "content-length") { return "a length and a transfer encoding" }
-        return version < .http1_1 ? "a transfer encoding before HTTP/1.1" : nil
+        return isOld ? "a transfer encoding before HTTP/1.1" : nil
     }
 
     private var hostAmbiguity: String? {
         switch headers["host"].count {
-        case 0: version >= .http1_1 ? "no host" : nil
+        case 0: isOld ? nil : "no host"
         case 1: nil
         default: "more than one host"
         }
