@@ -20,6 +20,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         /// Waits for the head of a request.
         case idle
         case receiving
+        /// Refused before its body was read; the answer is held back, and nothing is read meanwhile.
+        case holding
         /// Answered before its body was read; the body is dropped.
         case dropping
         /// The request is with the service.
@@ -64,6 +66,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var budget: QueryBudget?
     private var reservedBytes = 0
     private var closesAfterResponse = false
+    /// The end of a request came while its answer was held back.
+    private var isRequestWhole = false
     /// Tells replies to this request from late ones to an earlier one.
     private var requestNumber: UInt64 = 0
 
@@ -132,7 +136,7 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     func read(context: ChannelHandlerContext) {
         switch state {
-        case .answering, .flushing: wantsRead = true
+        case .holding, .answering, .flushing: wantsRead = true
         case .idle, .receiving, .dropping, .lingering, .closed: context.read()
         }
     }
@@ -142,8 +146,15 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var takesArrivals: Bool {
         switch state {
         case .idle, .receiving, .dropping, .lingering, .closed: true
-        case .answering, .flushing: false
+        case .holding, .answering, .flushing: false
         }
+    }
+
+    /// What is left of a request whose answer is held back takes no memory.
+    private func isDropped(_ arrival: Arrival) -> Bool {
+        guard case .holding = state, !isRequestWhole, case .part(let part) = arrival else { return false }
+        if case .head = part { return false }
+        return true
     }
 
     private func arrive(_ arrival: Arrival) {
@@ -156,7 +167,10 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func pump() {
         guard !isPumping else { return }
         isPumping = true
-        while takesArrivals, let arrival = backlog.popFirst() { take(arrival) }
+        while let arrival = backlog.first, takesArrivals || isDropped(arrival) {
+            backlog.removeFirst()
+            take(arrival)
+        }
         isPumping = false
         if !isReading { flushNow() }
         if takesArrivals && wantsRead {
@@ -174,7 +188,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         case (.part(.head(let head)), .idle): begin(head)
         case (.part(.body(let bytes)), .receiving): collect(bytes)
         case (.part(.end), .receiving): hand()
-        case (.part(.body), .dropping): break
+        case (.part(.body), .dropping), (.part(.body), .holding): break
+        case (.part(.end), .holding): isRequestWhole = true
         case (.part(.end), .dropping): settle()
         case (.part, _): refuse(.malformed("unexpected part of a message"))
         }
@@ -225,8 +240,24 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private func preempt(with response: Response, closing: Bool) {
         if closing { closesAfterResponse = true }
+        guard let delay = table.delay(of: response) else { return finishPreempting(with: response) }
+        enter(.holding)
+        isRequestWhole = false
+        let number = requestNumber
+        table.eventLoop.assumeIsolated().scheduleTask(in: delay) { [self] in
+            guard case .holding = state, number == requestNumber else { return }
+            finishPreempting(with: response)
+            pump()
+        }
+    }
+
+    private func finishPreempting(with response: Response) {
         send(response)
-        if closing || table.shared.drains { linger() } else { enter(.dropping) }
+        if closesAfterResponse || table.shared.drains { return linger() }
+        let isDropped = isRequestWhole
+        isRequestWhole = false
+        enter(.dropping)
+        if isDropped { settle() }
     }
 
     private func collect(_ bytes: ByteBuffer) {
@@ -272,6 +303,13 @@ final class HTTPConnection: ChannelDuplexHandler {
         guard case .answering = state, number == requestNumber else { return }
         budget = nil
         releaseBody()
+        guard let delay = table.delay(of: response) else { return deliver(response) }
+        table.eventLoop.assumeIsolated().scheduleTask(in: delay) { [self] in
+            if case .answering = state, number == requestNumber { deliver(response) }
+        }
+    }
+
+    private func deliver(_ response: Response) {
         send(response)
         if closesAfterResponse || table.shared.drains {
             linger()
@@ -383,7 +421,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             }
         case .flushing: if elapsed > TimeAmount(limits.writeTimeout) { abandon() }
         case .lingering: if elapsed > TimeAmount(limits.lingerTimeout) { abandon() }
-        case .answering, .closed: break
+        case .holding, .answering, .closed: break
         }
     }
 }

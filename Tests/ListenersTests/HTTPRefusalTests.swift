@@ -141,6 +141,28 @@ import Testing
         #expect(server.server.connectionsRefused == 1)
     }
 
+    @Test("When many are refused, the answers are held back, and come")
+    func heldBack() throws {
+        var limits = HTTPLimits()
+        limits.refusalsAtOnce = 2
+        let service = HTTPService(
+            respond: { _, _, reply in reply(Response(status: 200)) },
+            preempt: { $0.target == "/busy" ? Response(status: 503, headers: [("retry-after", "2")]) : nil })
+        let server = try ServerUnderTest(limits: limits, service: service)
+        let start = ContinuousClock.now
+        let connections = try (0..<4).map { _ in try server.connect() }
+        for connection in connections {
+            try connection.send(
+                "POST /busy HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+                    + "POST /ok HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\ny")
+        }
+        for connection in connections { #expect(try connection.readResponses(2).map(\.status) == [503, 200]) }
+        #expect(ContinuousClock.now - start >= .milliseconds(500))
+        // One that leaves while it waits for its answer, and one that waits while the server drains.
+        try server.connect().send("POST /busy HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+        #expect(server.server.bodyBytesInFlight == 0)
+    }
+
     @Test("One address gets its share of the connections; another address gets the rest")
     func connectionsOfAnAddress() throws {
         var limits = Self.small()
