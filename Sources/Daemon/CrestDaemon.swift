@@ -223,7 +223,8 @@ package final class CrestDaemon: Sendable {
         MetricsService(
             engine: configuration.metricLimits.engine(tally), ledger: ledger, now: SystemClock.now, dialect: dialect,
             selfMetrics: { [weak self] in (self?.metrics.families ?? []) + (self?.tls?.families ?? []) },
-            recorder: { [weak self] in self?.recorder.withLock { $0 } })
+            recorder: { [weak self] in self?.recorder.withLock { $0 } },
+            spanSeries: configuration.metricLimits.spanSeries)
     }
 
     private var metrics: DaemonMetrics {

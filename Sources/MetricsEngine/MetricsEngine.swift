@@ -39,11 +39,14 @@ package final class MetricsEngine: Sendable {
     }
 
     /// A new shard; give each receive thread one of its own.
-    /// - Parameter keyCapacity: keys as received that the shard remembers before it starts anew.
-    package func makeShard(keyCapacity: Int = 1 << 20) -> MetricsShard {
+    /// - Parameters:
+    ///   - keyCapacity: keys as received that the shard remembers before it starts anew.
+    ///   - countsLines: false when what it records are no lines, which a crash would be said to have lost.
+    package func makeShard(keyCapacity: Int = 1 << 20, countsLines: Bool = true) -> MetricsShard {
         let link = shards.withLock { $0.makeLink() }
         return MetricsShard(
-            link: link, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity, tally: tally)
+            link: link, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity,
+            tally: countsLines ? tally : nil)
     }
 
     /// HyperLogLog sketches alive, and members that sets did not take because there were too many of them.

@@ -9,7 +9,8 @@ package final class MetricsShard: @unchecked Sendable {
 
     private let link: ShardLink
 
-    init(link: ShardLink, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int, tally: LineTally) {
+    /// - Parameter tally: nil when what is recorded are no lines.
+    init(link: ShardLink, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int, tally: LineTally?) {
         self.link = link
         core = .allocate(capacity: 1)
         core.initialize(
@@ -39,6 +40,15 @@ package final class MetricsShard: @unchecked Sendable {
         samples: UnsafeBufferPointer<MetricSample>
     ) {
         core.pointee.attach(trace: trace, name: name, tags: tags, samples: samples)
+    }
+
+    /// Applies one observation and attaches its trace to the bucket that it falls into.
+    /// - Returns: the kind under which these bytes must be bound first; then nothing was applied.
+    package func observe(
+        _ sample: MetricSample, trace: TraceID, span: SpanID, name: UnsafeRawBufferPointer,
+        tags: UnsafeRawBufferPointer
+    ) -> MetricKind? {
+        core.pointee.observe(sample, trace: trace, span: span, name: name, tags: tags)
     }
 
     /// Binds key bytes to a registered series. A registration is good until the shard's next tick or flush.
@@ -122,8 +132,7 @@ struct ShardCore: ~Copyable {
     private var windows = HistogramWindowPool()
     private var sets: [(series: UInt32, members: DistinctSet)] = []
     private var spreads: [(last: Double, spread: GaugeSpread)] = []
-    private var exemplars: [SeriesExemplar] = []
-    private var exemplarCount = 0
+    private var exemplars = ExemplarSecond()
     private var second: Int64 = 0
     private var scales = UnitScales()
     private(set) var deferredWindows: UInt64 = 0
@@ -132,14 +141,17 @@ struct ShardCore: ~Copyable {
     private let lines: UnsafeMutablePointer<UInt64>
     private var closedLines: UInt64 = 0
     private let tally: LineTally
+    /// What is recorded are lines, and windows say how many.
+    private let isTallied: Bool
     private var dropping = KeyDropping()
 
     init(
-        queue: WindowQueue, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int, tally: LineTally
+        queue: WindowQueue, memberHash: KeyedHash, sketches: SketchBudget, keyCapacity: Int, tally: LineTally?
     ) {
         self.queue = queue
-        self.tally = tally
-        lines = tally.makeSlot()
+        isTallied = tally != nil
+        self.tally = tally ?? LineTally()
+        lines = self.tally.makeSlot()
         keys = KeyCache(capacity: keyCapacity)
         self.memberHash = memberHash
         self.sketches = sketches
@@ -233,45 +245,45 @@ struct ShardCore: ~Copyable {
         keys.insert(name: name, tags: tags, kind: kind, series: series.id | scale << KeyCache.scaleShift)
     }
 
-    /// Exemplars of one second; later ones take the place of the earliest.
-    private static let exemplarsPerSecond = 4_096
-
     @inline(never)
     mutating func attach(
         trace: TraceID, name: UnsafeRawBufferPointer, tags: UnsafeRawBufferPointer,
         samples: UnsafeBufferPointer<MetricSample>
     ) {
         for sample in samples {
-            var value: Double
-            switch sample.kind {
-            case .counter, .histogram, .distribution: value = sample.value
-            case .timer: value = sample.value / 1_000
-            case .gauge, .set: continue
-            }
             let bound = keys.find(name: name, tags: tags, kind: sample.kind)
             guard bound < KeyCache.dropped else { continue }
-            if bound >= KeyCache.firstScaled { value = scales.scaled(value, bound >> KeyCache.scaleShift) }
-            let series = bound & (KeyCache.firstScaled - 1)
-            let exemplar = Exemplar(traceID: trace, value: value, nanoseconds: 0)
-            let entry = SeriesExemplar(series: series, exemplar: exemplar)
-            if exemplars.count < Self.exemplarsPerSecond {
-                exemplars.append(entry)
-            } else {
-                exemplars[exemplarCount % Self.exemplarsPerSecond] = entry
+            var scaled = sample
+            if bound >= KeyCache.firstScaled {
+                scaled.value = scales.scaled(sample.value, bound >> KeyCache.scaleShift)
             }
-            exemplarCount &+= 1
+            keepExemplar(of: scaled, trace: trace, span: SpanID(0), series: bound & (KeyCache.firstScaled - 1))
         }
     }
 
-    /// The exemplars of the open second, oldest first, stamped with it.
-    private mutating func takeExemplars(_ second: Int64) -> [SeriesExemplar] {
-        guard exemplarCount > 0 else { return [] }
-        let split = exemplarCount > exemplars.count ? exemplarCount % exemplars.count : 0
-        var taken = Array(exemplars[split...] + exemplars[..<split])
-        for index in taken.indices { taken[index].exemplar.nanoseconds = second &* 1_000_000_000 }
-        exemplars.removeAll(keepingCapacity: true)
-        exemplarCount = 0
-        return taken
+    private mutating func keepExemplar(of sample: MetricSample, trace: TraceID, span: SpanID, series: UInt32) {
+        let value = sample.kind == .timer ? sample.value / 1_000 : sample.value
+        let bucket: Int
+        switch sample.kind {
+        case .counter: bucket = 0
+        case .histogram, .distribution, .timer:
+            bucket = bounds.index(of: value, layout: Int(cells[Int(series)].layout))
+        case .gauge, .set: return
+        }
+        let exemplar = Exemplar(traceID: trace, spanID: span, value: value, nanoseconds: 0)
+        exemplars.keep(exemplar, series: series, bucket: bucket)
+    }
+
+    mutating func observe(
+        _ sample: MetricSample, trace: TraceID, span: SpanID, name: UnsafeRawBufferPointer,
+        tags: UnsafeRawBufferPointer
+    ) -> MetricKind? {
+        let series = keys.find(name: name, tags: tags, kind: sample.kind)
+        if series >= KeyCache.firstScaled { return sample.kind }
+        apply(sample, to: series)
+        keepExemplar(of: sample, trace: trace, span: span, series: series)
+        countLine()
+        return nil
     }
 
     /// Makes room for a series' cell. Ids are dense, so the cells are a plain array.
@@ -471,6 +483,7 @@ struct ShardCore: ~Copyable {
         }
         return ClosedWindow(
             second: second, scalars: scalars, histograms: histograms, classicCounts: classic, sets: sets,
-            lines: total &- closedLines, exemplars: takeExemplars(second), spreads: spreads.map(\.spread))
+            lines: isTallied ? total &- closedLines : 0, exemplars: exemplars.take(second),
+            spreads: spreads.map(\.spread), droppedExemplars: exemplars.takeDropped())
     }
 }

@@ -136,6 +136,7 @@ struct MetricsStore: ~Copyable {
         for entry in window.exemplars where Int(entry.series) < series.count && !isVacant(Int(entry.series)) {
             keep(entry)
         }
+        exemplars.noteDropped(window.droppedExemplars)
         if !isState { live.append(window.histograms, second: window.second) }
     }
 

@@ -32,6 +32,7 @@ extension MetricIdentity {
         counter.sentName = sentName
         counter.ownKeys = ownKeys
         counter.isExactName = true
+        counter.seriesLimit = seriesLimit
         counter.help = "Observations of \"\(String(decoding: sentName, as: UTF8.self))\""
         return counter
     }

@@ -106,7 +106,7 @@ struct SeriesRegistry: ~Copyable {
         let (text, duplicates) = MetricNaming.labelText(
             identity.labels, own: identity.ownKeys, isHistogram: families[Int(family)].kind == .histogram)
         counts.duplicateLabels += UInt64(duplicates)
-        return register(family, text, sentName: identity.sentName)
+        return register(family, text, sentName: identity.sentName, seriesLimit: identity.seriesLimit)
     }
 
     /// The series of an identity that is translated already.
@@ -144,13 +144,15 @@ struct SeriesRegistry: ~Copyable {
         return addFamily(key, family, sentName: Array(name.utf8))
     }
 
-    private mutating func register(_ family: UInt32, _ text: [UInt8], sentName: [UInt8]) -> SeriesRegistration {
+    private mutating func register(
+        _ family: UInt32, _ text: [UInt8], sentName: [UInt8], seriesLimit: Int? = nil
+    ) -> SeriesRegistration {
         let isCounted = isFamilyRefused
         isFamilyRefused = false
         if let known = find(family, text) { return registration(known) }
         noteConflict(family, name: sentName, labels: text)
         let source = sources.key(of: text)
-        if let limit = exceededLimit(family, source: source) {
+        if let limit = exceededLimit(family, source: source, seriesLimit) {
             // A key is counted once, by the first limit it met.
             if !isCounted { counts.overflowed[keyPath: limit] += 1 }
             states[Int(family)].refused += 1
@@ -171,10 +173,11 @@ struct SeriesRegistry: ~Copyable {
     }
 
     private func exceededLimit(
-        _ family: UInt32, source: [UInt8]?
+        _ family: UInt32, source: [UInt8]?, _ seriesLimit: Int? = nil
     ) -> WritableKeyPath<OverflowCounts, UInt64>? {
         if counts.series >= UInt64(limits.series) { return \.total }
-        if states[Int(family)].seriesCount >= limits.seriesPerFamily { return \.family }
+        let familyLimit = min(limits.seriesPerFamily, seriesLimit ?? .max)
+        if states[Int(family)].seriesCount >= familyLimit { return \.family }
         if let source, sources.series(of: source) >= limits.seriesPerSource { return \.source }
         return nil
     }
