@@ -52,6 +52,8 @@ struct GaugeSpread: Sendable {
 struct SeriesExemplar: Sendable {
     var series: UInt32
     var exemplar: Exemplar
+    /// Of ``SpanTargets`` when it is a span that stands for somebody else's observation; 0: the window's own.
+    var epoch: UInt32 = 0
 }
 
 /// One counter's or gauge's change in a window.

@@ -9,13 +9,13 @@ struct ExemplarSecond {
     private var entries: [SeriesExemplar] = []
     private var dropped: UInt64 = 0
 
-    mutating func keep(_ exemplar: Exemplar, series: UInt32, bucket: Int) {
+    mutating func keep(_ exemplar: Exemplar, series: UInt32, bucket: Int, epoch: UInt32 = 0) {
         let key = UInt64(series) << 8 | UInt64(truncatingIfNeeded: bucket & 0xff)
         if let place = places[key] {
-            entries[place].exemplar = exemplar
+            entries[place] = SeriesExemplar(series: series, exemplar: exemplar, epoch: epoch)
         } else if entries.count < Self.limit {
             places[key] = entries.count
-            entries.append(SeriesExemplar(series: series, exemplar: exemplar))
+            entries.append(SeriesExemplar(series: series, exemplar: exemplar, epoch: epoch))
         } else {
             dropped &+= 1
         }

@@ -128,7 +128,8 @@ package final class MetricsEngine: Sendable {
                 families: Array(registry.families[known.families...]),
                 keyNames: Array(registry.keyNames[known.families...]),
                 series: Array(registry.series[known.series...]),
-                reused: registry.takeReused().map { ($0, registry.series[Int($0)]) })
+                reused: registry.takeReused().map { ($0, registry.series[Int($0)]) },
+                lifetimes: registry.takeLifetimes())
         }
     }
 

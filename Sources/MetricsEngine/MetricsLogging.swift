@@ -91,7 +91,10 @@ extension MetricsEngine: MetricsLogSource {
             for record in records where goesOn { goesOn = body(record) }
         }
         // Only this thread removes series, so their texts stay.
-        var all = store.withLock { SeriesNews(families: $0.families, series: $0.series) }
+        var all = store.withLock { store in
+            let lifetimes = store.expiry.lifetimes.map { SeriesLifetime(series: $0, seconds: $1) }
+            return SeriesNews(families: store.families, series: store.series, lifetimes: lifetimes)
+        }
         all.keyNames = registry.withLock { Array($0.keyNames.prefix(all.families.count)) }
         hand(Self.definitions(all, from: (0, 0)))
         var first = 0
@@ -148,6 +151,7 @@ extension MetricsEngine: MetricsLogSource {
             first = end
         }
         if !news.reused.isEmpty { records.append(RemovalCodec.encode(reused: news.reused)) }
+        if !news.lifetimes.isEmpty { records.append(RemovalCodec.encode(lifetimes: news.lifetimes)) }
         return records
     }
 
@@ -194,6 +198,14 @@ extension MetricsEngine: MetricsLogSource {
                 return streams
             }
             return restore(restored)
+        case .lifetimes:
+            let count = store.withLock { $0.seriesCount }
+            guard let lifetimes = RemovalCodec.decodeLifetimes(record.body, seriesCount: count) else { return false }
+            registry.withLock { registry in
+                for lifetime in lifetimes { registry.setLifetime(lifetime.seconds, of: lifetime.series) }
+            }
+            store.withLock { adoptRegistered(&$0) }
+            return true
         case .streams: return restore(store.withLock { StreamCodec.decodeStreams(record.body, for: $0) })
         case .checkpointEnd: return true
         }

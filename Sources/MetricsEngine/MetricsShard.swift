@@ -43,12 +43,17 @@ package final class MetricsShard: @unchecked Sendable {
     }
 
     /// Applies one observation and attaches its trace to the bucket that it falls into.
-    /// - Returns: the kind under which these bytes must be bound first; then nothing was applied.
+    /// - Returns: the number of the series; nil when these bytes must be bound first and nothing was applied.
     package func observe(
         _ sample: MetricSample, trace: TraceID, span: SpanID, name: UnsafeRawBufferPointer,
         tags: UnsafeRawBufferPointer
-    ) -> MetricKind? {
+    ) -> UInt32? {
         core.pointee.observe(sample, trace: trace, span: span, name: name, tags: tags)
+    }
+
+    /// Offers an observation of this shard's as the exemplar of somebody else's series.
+    package func offer(_ exemplar: Exemplar, to target: SpanTarget, of targets: SpanTargets) {
+        core.pointee.offer(exemplar, to: target, epoch: targets.epoch)
     }
 
     /// Binds key bytes to a registered series. A registration is good until the shard's next tick or flush.
@@ -277,13 +282,18 @@ struct ShardCore: ~Copyable {
     mutating func observe(
         _ sample: MetricSample, trace: TraceID, span: SpanID, name: UnsafeRawBufferPointer,
         tags: UnsafeRawBufferPointer
-    ) -> MetricKind? {
+    ) -> UInt32? {
         let series = keys.find(name: name, tags: tags, kind: sample.kind)
-        if series >= KeyCache.firstScaled { return sample.kind }
+        if series >= KeyCache.firstScaled { return nil }
         apply(sample, to: series)
         keepExemplar(of: sample, trace: trace, span: span, series: series)
         countLine()
-        return nil
+        return series
+    }
+
+    mutating func offer(_ exemplar: Exemplar, to target: SpanTarget, epoch: UInt32) {
+        let bucket = bounds.index(of: exemplar.value, layout: Int(target.layout.rawValue))
+        exemplars.keep(exemplar, series: target.series, bucket: bucket, epoch: epoch)
     }
 
     /// Makes room for a series' cell. Ids are dense, so the cells are a plain array.

@@ -33,6 +33,7 @@ extension MetricIdentity {
         counter.ownKeys = ownKeys
         counter.isExactName = true
         counter.seriesLimit = seriesLimit
+        counter.expirySeconds = expirySeconds
         counter.help = "Observations of \"\(String(decoding: sentName, as: UTF8.self))\""
         return counter
     }

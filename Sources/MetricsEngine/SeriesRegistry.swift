@@ -80,6 +80,9 @@ struct SeriesRegistry: ~Copyable {
     private var retiring: Set<UInt32> = []
     /// Numbers given out anew since ``takeReused()``.
     private var reused: [UInt32] = []
+    /// Expiry times that a rule has set; and those that the engine has not heard of yet, 0 for one that is gone.
+    private(set) var lifetimes: [UInt32: Int64] = [:]
+    private var newLifetimes: [SeriesLifetime] = []
     private let hash = KeyedHash.random()
     private var table: [UInt32]
     private var arena = LabelArena()
@@ -106,7 +109,22 @@ struct SeriesRegistry: ~Copyable {
         let (text, duplicates) = MetricNaming.labelText(
             identity.labels, own: identity.ownKeys, isHistogram: families[Int(family)].kind == .histogram)
         counts.duplicateLabels += UInt64(duplicates)
-        return register(family, text, sentName: identity.sentName, seriesLimit: identity.seriesLimit)
+        let registration = register(family, text, sentName: identity.sentName, seriesLimit: identity.seriesLimit)
+        if !registration.isOverflow { setLifetime(identity.expirySeconds ?? 0, of: registration.id) }
+        return registration
+    }
+
+    /// The rule that a series was last found by decides.
+    mutating func setLifetime(_ seconds: Int64, of id: UInt32) {
+        guard seconds != lifetimes[id] ?? 0 else { return }
+        lifetimes[id] = seconds == 0 ? nil : seconds
+        newLifetimes.append(SeriesLifetime(series: id, seconds: seconds))
+    }
+
+    /// What was set since the last call.
+    mutating func takeLifetimes() -> [SeriesLifetime] {
+        defer { newLifetimes = [] }
+        return newLifetimes
     }
 
     /// The series of an identity that is translated already.
@@ -157,7 +175,9 @@ struct SeriesRegistry: ~Copyable {
             if !isCounted { counts.overflowed[keyPath: limit] += 1 }
             states[Int(family)].refused += 1
             if let source { sources.refuse(source) }
-            return registration(overflow(of: family, text: text))
+            var shared = registration(overflow(of: family, text: text))
+            shared.isOverflow = true
+            return shared
         }
         states[Int(family)].growth.add(second: second)
         let id = add(family, text)
@@ -405,6 +425,7 @@ struct SeriesRegistry: ~Copyable {
             uncount(entry)
             arena.giveBack(entry.text, bytes: Int(entry.textBytes))
             series[Int(id)] = entry.vacancy
+            lifetimes[id] = nil
             freeIDs.append(id)
         }
     }

@@ -90,6 +90,8 @@ package enum Limits {
     package static let spanMetricSeries = 10_000
     /// Stored spans that wait to be made metrics of; beyond: the batch is left out and counted.
     package static let spanMetricsWaiting = 1 << 20
+    /// Histograms of durations that spans may be exemplars of; beyond: further ones get none.
+    package static let spanTargets = 50_000
     /// Bytes of a service or an operation as a label of these metrics; the rest is cut.
     package static let spanMetricLabelBytes = 512
     /// Exemplars kept in all, the last of each bucket; beyond: new ones are dropped and counted.

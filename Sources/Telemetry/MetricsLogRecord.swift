@@ -24,6 +24,8 @@ package struct MetricsLogRecord: Hashable, Sendable {
         case points = 11
         /// The last points of all cumulative streams, in a checkpoint.
         case streams = 12
+        /// Expiry times that rules have set for series.
+        case lifetimes = 13
     }
 
     package var kind: Kind

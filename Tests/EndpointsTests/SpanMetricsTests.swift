@@ -96,6 +96,40 @@ struct SpanMetricsTests {
         #expect(!scrape(off).contains("span_"))
     }
 
+    @Test("A timer's buckets lead to the spans of its operation, and to no others")
+    func timers() {
+        let lines = [
+            "http.latency:40|ms|#service:web,uri:/buy,method:GET,status:200",
+            "http.latency:900|ms|#service:web,uri:/buy,method:GET,status:500",
+            "http.latency:40|ms|#service:web,uri:/buy,method:POST,status:200",
+            "http.latency:40|ms|#service:other,uri:/buy,method:GET,status:200",
+            "job.time:40|ms|#service:web,operation:sweep",
+        ]
+        let request = Request(method: "POST", target: "/api/v1/statsd", body: lines.joined(separator: "\n").bytes)
+        #expect(service.handlers.statsD(request).status == 202)
+        _ = scrape(service)
+        func request(_ trace: UInt64, _ milliseconds: UInt64, status: Int64, kind: UInt8 = 2) -> SpanRecord {
+            var record = span(trace, "GET /buy", milliseconds: milliseconds, kind: kind)
+            record.attributes = [Attribute("http.response.status_code", .int(status))]
+            return record
+        }
+        let spans = [
+            request(1, 45, status: 200), request(2, 950, status: 500),
+            request(3, 3, status: 200),  // no line fell into its bucket
+            request(4, 48, status: 200, kind: 3), span(5, "sweep", milliseconds: 30, kind: 1),
+        ]
+        service.handlers.spans(batch(spans))
+        let text = scrape(service)
+        let trace = String(repeating: "0", count: 31)
+        let found = text.split(separator: "\n").filter { $0.contains("_seconds_bucket") && $0.contains("trace_id") }
+        let web = #"http_latency_seconds_bucket{method="GET",service="web","#
+        #expect(found.count == 3, "\(found)")
+        #expect(
+            found.contains { $0.hasPrefix(web + #"status="200",uri="/buy",le="0.05"} 1 # {trace_id="\#(trace)1""#) })
+        #expect(found.contains { $0.hasPrefix(web + #"status="500",uri="/buy",le="1.0"} 1 # {trace_id="\#(trace)2""#) })
+        #expect(found.contains { $0.contains(#"operation="sweep""#) && $0.contains("\(trace)5") })
+    }
+
     @Test("Beyond the limit of series the service's overflow series has the rest, to the last span")
     func limited() {
         let service = Self.service(time, series: 10)
