@@ -117,7 +117,7 @@ let package = Package(
             "WireFormatsTests": ["WireFormats"],
             "MetricsEngineTests": ["MetricsEngine"],
             "SpanPipelineTests": ["SpanPipeline"],
-            "SegmentStoreTests": ["SegmentStore", "HostIO"],
+            "SegmentStoreTests": ["SegmentStore", "QueryEngine", "HostIO"],
             "QueryEngineTests": ["QueryEngine"],
             "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine", "SegmentStore"],
             "ListenersTests": ["Listeners", "Endpoints", "CLinux"] + nio + http2,

@@ -121,13 +121,14 @@ package final class MetricsEngine: Sendable {
         store.adopt(takeNews(since: (store.familyCount, store.seriesCount)))
     }
 
-    /// What the registry has learnt since it had `known`. Every number that was given out anew is handed out once.
+    /// What the registry has learnt since it had `known`. Every number that was given out anew is handed out once. The
+    /// news have storage of their own: the registry goes on writing into its arrays while they are read.
     func takeNews(since known: (families: Int, series: Int)) -> SeriesNews {
         registry.withLock { registry in
             SeriesNews(
-                families: Array(registry.families[known.families...]),
-                keyNames: Array(registry.keyNames[known.families...]),
-                series: Array(registry.series[known.series...]),
+                families: registry.families[known.families...].map { $0 },
+                keyNames: registry.keyNames[known.families...].map { $0 },
+                series: registry.series[known.series...].map { $0 },
                 reused: registry.takeReused().map { ($0, registry.series[Int($0)]) },
                 lifetimes: registry.takeLifetimes())
         }
