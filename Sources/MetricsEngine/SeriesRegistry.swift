@@ -83,17 +83,13 @@ struct SeriesRegistry: ~Copyable {
     /// Expiry times that a rule has set; and those that the engine has not heard of yet, 0 for one that is gone.
     private(set) var lifetimes: [UInt32: Int64] = [:]
     private var newLifetimes: [SeriesLifetime] = []
-    private let hash = KeyedHash.random()
-    private var table: [UInt32]
+    private var index = SeriesIndex()
     private var arena = LabelArena()
-
-    private static let free = UInt32.max
 
     init(limits: SeriesLimits) {
         self.limits = limits
         sources = SeriesSources(labels: limits.sourceLabels)
         overflowLabels = LabelText.forms(of: limits.overflowLabels)
-        table = Array(repeating: Self.free, count: 1_024)
     }
 
     /// The series of an identity, made on first sight, and the counter that goes with it.
@@ -421,7 +417,7 @@ struct SeriesRegistry: ~Copyable {
     mutating func remove(_ ids: [UInt32]) {
         for id in ids where !series[Int(id)].isRemoved {
             let entry = series[Int(id)]
-            removeFromTable(id)
+            index.remove(id, of: series)
             uncount(entry)
             arena.giveBack(entry.text, bytes: Int(entry.textBytes))
             series[Int(id)] = entry.vacancy
@@ -454,21 +450,7 @@ struct SeriesRegistry: ~Copyable {
         }
     }
 
-    private func hashed(_ family: UInt32, _ text: UnsafeRawBufferPointer) -> Int {
-        Int(truncatingIfNeeded: hash.hash(text, seed: UInt64(family)))
-    }
-
-    private func find(_ family: UInt32, _ text: [UInt8]) -> UInt32? {
-        text.withUnsafeBytes { bytes in
-            var slot = hashed(family, bytes) & (table.count - 1)
-            while table[slot] != Self.free {
-                let candidate = series[Int(table[slot])]
-                if candidate.family == family, candidate.labels.elementsEqual(bytes) { return table[slot] }
-                slot = (slot + 1) & (table.count - 1)
-            }
-            return nil
-        }
-    }
+    private func find(_ family: UInt32, _ text: [UInt8]) -> UInt32? { index.find(family, text, of: series) }
 
     private mutating func add(_ family: UInt32, _ text: [UInt8], isNew: Bool = false) -> UInt32 {
         let entry = Series(family: family, textBytes: UInt32(text.count), text: arena.store(text))
@@ -476,49 +458,12 @@ struct SeriesRegistry: ~Copyable {
             guard series[Int(id)].isRemoved else { continue }
             series[Int(id)] = entry
             reused.append(id)
-            place(id)
+            index.insert(id, of: series)
             return id
         }
-        if (series.count + 1) * 2 > table.count { growTable() }
         let id = UInt32(series.count)
         series.append(entry)
-        place(id)
+        index.insert(id, of: series)
         return id
-    }
-
-    private mutating func place(_ id: UInt32) {
-        var slot = home(of: id)
-        while table[slot] != Self.free { slot = (slot + 1) & (table.count - 1) }
-        table[slot] = id
-    }
-
-    private func home(of id: UInt32) -> Int {
-        let entry = series[Int(id)]
-        return hashed(entry.family, entry.labels) & (table.count - 1)
-    }
-
-    /// Takes an id out and moves those behind it up, so that each is still reached from its home without a gap.
-    private mutating func removeFromTable(_ id: UInt32) {
-        let mask = table.count - 1
-        var hole = home(of: id)
-        while table[hole] != id {
-            guard table[hole] != Self.free else { return }
-            hole = (hole + 1) & mask
-        }
-        var slot = (hole + 1) & mask
-        while table[slot] != Self.free {
-            let distance = (slot - home(of: table[slot])) & mask
-            if distance >= (slot - hole) & mask {
-                table[hole] = table[slot]
-                hole = slot
-            }
-            slot = (slot + 1) & mask
-        }
-        table[hole] = Self.free
-    }
-
-    private mutating func growTable() {
-        table = Array(repeating: Self.free, count: table.count * 2)
-        for id in series.indices where !series[id].isRemoved { place(UInt32(id)) }
     }
 }

@@ -47,7 +47,8 @@ private func measureScrape(_ daemon: MeasuredDaemon) throws {
 /// lines that it knows, and with lines of series that are new.
 ///
 /// One datagram at a time: sent, then the socket's queue is looked at until it is empty. The look itself takes some tens
-/// of microseconds, and the receiver's rest under steady traffic half a millisecond; both are in all figures.
+/// of microseconds, and is in all figures. The pause between two is so long that the receiver does not rest, as it does
+/// for half a millisecond under steady traffic.
 func measureDelay(_ count: Int) throws {
     let daemon = try MeasuredDaemon(pinned: false)
     defer { daemon.stop() }
@@ -97,7 +98,7 @@ private func delays(_ port: UInt16, seconds: Double, _ line: (Int) -> String) th
         try socket.send(bytes)
         while kernelQueue(port: port).bytes > 0, now() < began + 1 {}
         samples.append(now() - began)
-        usleep(500)
+        usleep(2_500)
     }
     return samples
 }
