@@ -53,7 +53,7 @@ package final class GRPCServer: Sendable {
                 value: AdaptiveRecvByteBufferAllocator(minimum: 1_024, initial: 16_384, maximum: 131_072)
             )
             .childChannelInitializer { channel in
-                guard shared.admit() else { return channel.close() }
+                guard shared.admit(channel) else { return channel.close() }
                 return channel.eventLoop.makeCompletedFuture {
                     let table = tables.first { $0.eventLoop === channel.eventLoop }?.value
                     guard let table else { throw ChannelError.operationUnsupported }
