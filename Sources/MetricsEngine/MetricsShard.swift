@@ -53,6 +53,9 @@ package final class MetricsShard: @unchecked Sendable {
         core.pointee.bindDropped(name: name, tags: tags, kind: kind)
     }
 
+    /// Forgets which series key bytes are bound to; what was recorded stays.
+    package func forgetKeys() { core.pointee.keys.clear() }
+
     /// Applies one sample to a registered series without the key cache.
     package func record(_ sample: MetricSample, to series: SeriesRegistration) {
         core.pointee.reserve(series)
@@ -108,7 +111,7 @@ struct ShardCore: ~Copyable {
     /// `spread` is a level whose extremes lie in `spreads`, at the index that is the payload.
     private enum State: UInt8 { case clean, change, level, histogram, set, spread }
 
-    private(set) var keys: KeyCache
+    var keys: KeyCache
     private let queue: WindowQueue
     private let memberHash: KeyedHash
     private let sketches: SketchBudget
