@@ -105,8 +105,10 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "fuzz",
-            dependencies: ["WireFormats", "SegmentStore", "QueryEngine", "TestKit", "Telemetry", "Bytes"],
-            path: "Tests/Fuzz", swiftSettings: settings),
+            dependencies: [
+                "Daemon", "CrestClient", "Endpoints", "WireFormats", "SegmentStore", "MetricsEngine", "QueryEngine",
+                "TestKit", "Telemetry", "Bytes",
+            ], path: "Tests/Fuzz", swiftSettings: settings),
         .executableTarget(
             name: "promql-check", dependencies: ["Endpoints", "QueryEngine", "TestKit", "Telemetry"],
             path: "Tests/PromQLCheck", swiftSettings: settings),

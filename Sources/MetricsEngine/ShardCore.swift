@@ -16,7 +16,7 @@ struct ShardCore: ~Copyable {
     /// `spread` is a level whose extremes lie in `spreads`, at the index that is the payload.
     private enum State: UInt8 { case clean, change, level, histogram, set, spread }
 
-    private(set) var keys: KeyCache
+    var keys: KeyCache
     private let queue: WindowQueue
     private let memberHash: KeyedHash
     private let sketches: SketchBudget
