@@ -62,7 +62,7 @@ let package = Package(
         // 3 engines
         .target(name: "MetricsEngine", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
         .target(name: "SpanPipeline", dependencies: ["Telemetry"], swiftSettings: settings),
-        .target(name: "SegmentStore", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
+        .target(name: "SegmentStore", dependencies: ["Telemetry", "Bytes", "CLinux"], swiftSettings: settings),
         .target(name: "QueryEngine", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
         // 4 joining
         .target(
