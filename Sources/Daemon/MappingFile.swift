@@ -18,6 +18,7 @@ struct MappingFile {
     private struct Defaults {
         var style = MappingRule.Style.glob
         var buckets: [Double]?
+        var expirySeconds: Int64?
     }
 
     /// - Parameter path: as given, for error texts and the places of rules.
@@ -41,7 +42,7 @@ struct MappingFile {
             notes.append("\(flag.place): globs are tried in the order of the file all the same")
         }
         try readObserver(fields)
-        try readLifetime(fields)
+        defaults.expirySeconds = try expirySeconds(fields)
     }
 
     private func style(_ node: YAMLNode) throws(StartFailure) -> MappingRule.Style {
@@ -65,13 +66,16 @@ struct MappingFile {
         }
     }
 
-    private mutating func readLifetime(_ fields: [String: YAMLNode]) throws(StartFailure) {
-        guard let node = fields["ttl"] else { return }
+    /// Nil when there is no `ttl`, or it is 0, which is the same to the exporter.
+    private func expirySeconds(_ fields: [String: YAMLNode]) throws(StartFailure) -> Int64? {
+        guard let node = fields["ttl"] else { return nil }
         let text = try node.text()
-        guard let duration = text == "0" ? 0 : SettingText.nanoseconds(text) else {
+        guard let duration = ["0", "0s"].contains(text) ? 0 : SettingText.nanoseconds(text) else {
             throw node.fault("ttl must be a duration such as 10m")
         }
-        if duration > 0 { notes.append("\(node.place): a ttl of a single rule is not applied") }
+        // Below that a series could come and go between two scrapes.
+        guard duration == 0 || duration >= 2_000_000_000 else { throw node.fault("ttl must be at least 2s") }
+        return duration == 0 ? nil : Int64(clamping: duration / 1_000_000_000)
     }
 
     private func buckets(_ fields: [String: YAMLNode]) throws(StartFailure) -> [Double]? {
@@ -125,7 +129,7 @@ struct MappingFile {
         }
         rule.isMilliseconds = try isMilliseconds(fields["unit"])
         try readObserver(fields)
-        try readLifetime(fields)
+        rule.expirySeconds = try expirySeconds(fields) ?? defaults.expirySeconds
         return rule
     }
 

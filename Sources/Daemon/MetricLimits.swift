@@ -8,6 +8,8 @@ package struct MetricLimits: Hashable, Sendable {
     package var seriesPerSource = Limits.seriesPerSource
     package var sourceLabels = ["service", "job"]
     package var overflowLabels = ["service", "status"]
+    /// Of each family that is made of spans; 0: none are.
+    package var spanSeries = Limits.spanMetricSeries
     /// Nanoseconds without an update; 0: never.
     package var counterExpiry: UInt64 = 0
     package var gaugeExpiry: UInt64 = 0
@@ -16,16 +18,24 @@ package struct MetricLimits: Hashable, Sendable {
 
     /// An engine with these limits.
     func engine(_ tally: LineTally) -> MetricsEngine {
+        MetricsEngine(limits: seriesLimits, expiry: expiry, tally: tally)
+    }
+
+    var seriesLimits: SeriesLimits {
         var limits = SeriesLimits(series: series, seriesPerFamily: seriesPerFamily)
         limits.seriesPerSource = seriesPerSource
         limits.sourceLabels = sourceLabels
         limits.overflowLabels = overflowLabels
+        return limits
+    }
+
+    var expiry: ExpiryPolicy {
         var expiry = ExpiryPolicy()
         expiry.counters = Int64(clamping: counterExpiry / 1_000_000_000)
         expiry.gauges = Int64(clamping: gaugeExpiry / 1_000_000_000)
         expiry.histograms = Int64(clamping: histogramExpiry / 1_000_000_000)
         expiry.sets = Int64(clamping: setExpiry / 1_000_000_000)
-        return MetricsEngine(limits: limits, expiry: expiry, tally: tally)
+        return expiry
     }
 }
 
@@ -36,6 +46,14 @@ extension Setting {
         count("series-limit-source", "500000", \.metricLimits.seriesPerSource, largest: 50_000_000),
         words("source-labels", "service,job", \.metricLimits.sourceLabels),
         words("overflow-labels", "service,status", \.metricLimits.overflowLabels),
+        plain(
+            "span-metrics", "\(Limits.spanMetricSeries)", "must be a number of series from 1 to 1000000, or off",
+            \.metricLimits.spanSeries
+        ) { text in
+            text == "off" ? 0 : Int(text).flatMap { (1...1_000_000).contains($0) ? $0 : nil }
+        } text: {
+            $0 == 0 ? "off" : "\($0)"
+        },
         expiry("expire-counters", "1d", \.metricLimits.counterExpiry),
         expiry("expire-gauges", "15m", \.metricLimits.gaugeExpiry),
         expiry("expire-histograms", "6h", \.metricLimits.histogramExpiry),

@@ -12,16 +12,23 @@ final class ClosedWindow: Sendable {
     /// Lines behind it.
     let lines: UInt64
     let exemplars: [SeriesExemplar]
+    /// Exemplars that the window had no room for.
+    let droppedExemplars: UInt64
     /// Gauges that were set to more than one value. Only the recorder asks for it, and no log keeps it.
     let spreads: [GaugeSpread]
     /// Unix second from which a series that is new counts, where the sender told.
     let starts: [UInt32: Int64]
+    /// The last points of cumulative streams, which go to the log together with what they have changed.
+    let streams: [StreamChange]
 
     init(
         second: Int64, scalars: [ScalarChange], histograms: HistogramSecond, classicCounts: [Double],
         sets: [(series: UInt32, members: DistinctSet)], lines: UInt64 = 0, exemplars: [SeriesExemplar] = [],
-        spreads: [GaugeSpread] = [], starts: [UInt32: Int64] = [:]
+        spreads: [GaugeSpread] = [], starts: [UInt32: Int64] = [:], streams: [StreamChange] = [],
+        droppedExemplars: UInt64 = 0
     ) {
+        self.droppedExemplars = droppedExemplars
+        self.streams = streams
         self.spreads = spreads
         self.lines = lines
         self.second = second
@@ -45,6 +52,8 @@ struct GaugeSpread: Sendable {
 struct SeriesExemplar: Sendable {
     var series: UInt32
     var exemplar: Exemplar
+    /// Of ``SpanTargets`` when it is a span that stands for somebody else's observation; 0: the window's own.
+    var epoch: UInt32 = 0
 }
 
 /// One counter's or gauge's change in a window.

@@ -27,6 +27,9 @@ struct ExemplarTable {
         bySeries[series] = kept
     }
 
+    /// Counts exemplars that found no room before they came here.
+    mutating func noteDropped(_ count: UInt64) { dropped &+= count }
+
     mutating func forget(_ series: UInt32) {
         if let kept = bySeries.removeValue(forKey: series) { count -= kept.count }
     }

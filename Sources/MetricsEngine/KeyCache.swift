@@ -63,12 +63,12 @@ struct KeyCache: ~Copyable {
     /// The kind stands in the upper three bits; a name of a line within ``Limits/lineBytes`` fits below them.
     @inline(__always)
     private func nameAndKind(_ name: UnsafeRawBufferPointer, _ kind: MetricKind) -> UInt16 {
-        UInt16(truncatingIfNeeded: name.count & 0x1fff) | UInt16(kind.rawValue) << 13
+        UInt16(truncatingIfNeeded: name.count & 0x1fff) | UInt16(kind.number) << 13
     }
 
     @inline(__always)
     private func hashed(_ name: UnsafeRawBufferPointer, _ tags: UnsafeRawBufferPointer, _ kind: MetricKind) -> UInt64 {
-        hash.hash(tags, seed: hash.hash(name, seed: UInt64(kind.rawValue)))
+        hash.hash(tags, seed: hash.hash(name, seed: UInt64(kind.number)))
     }
 
     /// The series bound to these bytes, or ``noSeries``.
@@ -188,6 +188,12 @@ struct KeyCache: ~Copyable {
         keys.deallocate()
         keys = larger
         keyCapacity = capacity
+    }
+
+    /// Forgets every key, on demand: the count of full caches stays.
+    mutating func clear() {
+        forgetAll()
+        resets -= 1
     }
 
     private mutating func forgetAll() {

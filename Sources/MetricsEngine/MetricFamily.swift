@@ -54,6 +54,8 @@ package struct SeriesRegistration: Hashable, Sendable {
     package var scale = 1.0
     /// The counter that counts this histogram's observations, second by second.
     package var counter: UInt32?
+    /// A series that many identities beyond a limit share.
+    package var isOverflow = false
 
     package init(id: UInt32, buckets: ClassicBuckets?) {
         self.id = id

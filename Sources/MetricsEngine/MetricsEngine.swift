@@ -24,26 +24,35 @@ package final class MetricsEngine: Sendable {
     let removal = Mutex<Void>(())
     private let memberHash = KeyedHash.random()
     private let sketches: SketchBudget
-    /// What the engine was made with.
-    package let limits: SeriesLimits
 
     package init(
         limits: SeriesLimits = SeriesLimits(), expiry: ExpiryPolicy = ExpiryPolicy(), tally: LineTally = LineTally(),
         distinctSketches: Int = Limits.distinctSketches
     ) {
-        self.limits = limits
         self.tally = tally
         store = Mutex(MetricsStore(expiry: expiry))
         sketches = SketchBudget(limit: distinctSketches)
         registry = Mutex(SeriesRegistry(limits: limits))
     }
 
+    /// How many series there may be.
+    package var limits: SeriesLimits { registry.withLock { $0.limits } }
+
+    /// Other numbers of series from now on; the lists of labels stay.
+    package func setLimits(_ limits: SeriesLimits) { registry.withLock { $0.setLimits(limits) } }
+
+    /// Other times of expiry from now on, for all series.
+    package func setExpiry(_ policy: ExpiryPolicy) { store.withLock { $0.expiry.setPolicy(policy) } }
+
     /// A new shard; give each receive thread one of its own.
-    /// - Parameter keyCapacity: keys as received that the shard remembers before it starts anew.
-    package func makeShard(keyCapacity: Int = 1 << 20) -> MetricsShard {
+    /// - Parameters:
+    ///   - keyCapacity: keys as received that the shard remembers before it starts anew.
+    ///   - countsLines: false when what it records are no lines, which a crash would be said to have lost.
+    package func makeShard(keyCapacity: Int = 1 << 20, countsLines: Bool = true) -> MetricsShard {
         let link = shards.withLock { $0.makeLink() }
         return MetricsShard(
-            link: link, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity, tally: tally)
+            link: link, memberHash: memberHash, sketches: sketches, keyCapacity: keyCapacity,
+            tally: countsLines ? tally : nil)
     }
 
     /// HyperLogLog sketches alive, and members that sets did not take because there were too many of them.
@@ -118,14 +127,16 @@ package final class MetricsEngine: Sendable {
         store.adopt(takeNews(since: (store.familyCount, store.seriesCount)))
     }
 
-    /// What the registry has learnt since it had `known`. Every number that was given out anew is handed out once.
+    /// What the registry has learnt since it had `known`. Every number that was given out anew is handed out once. The
+    /// news have storage of their own: the registry goes on writing into its arrays while they are read.
     func takeNews(since known: (families: Int, series: Int)) -> SeriesNews {
         registry.withLock { registry in
             SeriesNews(
-                families: Array(registry.families[known.families...]),
-                keyNames: Array(registry.keyNames[known.families...]),
-                series: Array(registry.series[known.series...]),
-                reused: registry.takeReused().map { ($0, registry.series[Int($0)]) })
+                families: registry.families[known.families...].map { $0 },
+                keyNames: registry.keyNames[known.families...].map { $0 },
+                series: registry.series[known.series...].map { $0 },
+                reused: registry.takeReused().map { ($0, registry.series[Int($0)]) },
+                lifetimes: registry.takeLifetimes())
         }
     }
 

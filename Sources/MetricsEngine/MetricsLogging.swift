@@ -40,7 +40,7 @@ extension MetricsEngine: MetricsLogSource {
                 }
             }
             for window in windows {
-                batch.records.append(MetricsLogRecord(kind: .second, body: WindowCodec.encode(window)))
+                batch.records.append(Self.record(of: window))
                 batch.lines &+= window.lines
             }
             if let finished {
@@ -50,6 +50,12 @@ extension MetricsEngine: MetricsLogSource {
             retireNext()
             return batch
         }
+    }
+
+    /// One record, so that what a request has changed and where its streams stand cannot part.
+    private static func record(of window: ClosedWindow) -> MetricsLogRecord {
+        if window.streams.isEmpty { return MetricsLogRecord(kind: .second, body: WindowCodec.encode(window)) }
+        return StreamCodec.encode(window)
     }
 
     /// The families and series that the log has: those of the totals, and those on their way there.
@@ -85,7 +91,10 @@ extension MetricsEngine: MetricsLogSource {
             for record in records where goesOn { goesOn = body(record) }
         }
         // Only this thread removes series, so their texts stay.
-        var all = store.withLock { SeriesNews(families: $0.families, series: $0.series) }
+        var all = store.withLock { store in
+            let lifetimes = store.expiry.lifetimes.map { SeriesLifetime(series: $0, seconds: $1) }
+            return SeriesNews(families: store.families, series: store.series, lifetimes: lifetimes)
+        }
         all.keyNames = registry.withLock { Array($0.keyNames.prefix(all.families.count)) }
         hand(Self.definitions(all, from: (0, 0)))
         var first = 0
@@ -96,6 +105,17 @@ extension MetricsEngine: MetricsLogSource {
             first += Self.recordSeries
         }
         if goesOn { hand(store.withLock { RemovalCodec.encode($0.remembered, chunk: Self.recordSeries) }) }
+        if goesOn { hand(StreamCodec.encode(settledStreams, chunkBytes: Self.recordBytes)) }
+    }
+
+    /// The cumulative streams as far as the totals have them: requests that are not taken yet come after a checkpoint,
+    /// and with them their streams.
+    private var settledStreams: [PointStream] {
+        streams.withLock { streams in
+            let taken = logging.withLock { $0.windows.flatMap(\.streams) }
+            let waiting = pointWindows.withLock { $0.flatMap(\.streams) }
+            return streams.all(before: taken + waiting)
+        }
     }
 
     private static func records(of range: Range<Int>, _ store: borrowing MetricsStore) -> [MetricsLogRecord] {
@@ -131,6 +151,7 @@ extension MetricsEngine: MetricsLogSource {
             first = end
         }
         if !news.reused.isEmpty { records.append(RemovalCodec.encode(reused: news.reused)) }
+        if !news.lifetimes.isEmpty { records.append(RemovalCodec.encode(lifetimes: news.lifetimes)) }
         return records
     }
 
@@ -156,18 +177,45 @@ extension MetricsEngine: MetricsLogSource {
             store.withLock { adoptRegistered(&$0) }
             return true
         case .removed:
-            return store.withLock { store in
-                guard let ids = RemovalCodec.decodeRemoved(record.body, for: store) else { return false }
+            let removed = store.withLock { store -> [UInt32]? in
+                guard let ids = RemovalCodec.decodeRemoved(record.body, for: store) else { return nil }
                 store.remove(ids)
                 registry.withLock { $0.remove(ids) }
-                return true
+                return ids
             }
+            guard let removed else { return false }
+            streams.withLock { $0.forget(removed) }
+            return true
         case .updates:
             guard let (base, seconds) = DefinitionCodec.decodeSeconds(record.body) else { return false }
             store.withLock { $0.restoreLastUpdates(seconds, from: base) }
             return true
         case .remembered: return store.withLock { RemovalCodec.restoreRemembered(record.body, &$0.remembered) }
+        case .points:
+            let restored = store.withLock { store -> [PointStream]? in
+                guard let (window, streams) = StreamCodec.decode(record.body, for: store) else { return nil }
+                store.merge(window)
+                return streams
+            }
+            return restore(restored)
+        case .lifetimes:
+            let count = store.withLock { $0.seriesCount }
+            guard let lifetimes = RemovalCodec.decodeLifetimes(record.body, seriesCount: count) else { return false }
+            registry.withLock { registry in
+                for lifetime in lifetimes { registry.setLifetime(lifetime.seconds, of: lifetime.series) }
+            }
+            store.withLock { adoptRegistered(&$0) }
+            return true
+        case .streams: return restore(store.withLock { StreamCodec.decodeStreams(record.body, for: $0) })
         case .checkpointEnd: return true
         }
+    }
+
+    private func restore(_ known: [PointStream]?) -> Bool {
+        guard let known else { return false }
+        streams.withLock { streams in
+            for stream in known { streams.restore(stream) }
+        }
+        return true
     }
 }

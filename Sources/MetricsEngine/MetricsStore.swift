@@ -9,6 +9,14 @@ struct SeriesNews: Sendable {
     var series: [SeriesRegistry.Series] = []
     /// With numbers of series that were removed.
     var reused: [(id: UInt32, series: SeriesRegistry.Series)] = []
+    /// Of these and of known ones.
+    var lifetimes: [SeriesLifetime] = []
+}
+
+/// An expiry time that a rule has set for a series; 0: that of its type again.
+struct SeriesLifetime: Sendable {
+    var series: UInt32
+    var seconds: Int64
 }
 
 /// The cumulative side of the engine: what Prometheus sees. Guarded by the engine's store lock, which no receiver takes.
@@ -54,6 +62,7 @@ struct MetricsStore: ~Copyable {
     private var distinct: [UInt32: DistinctWindow] = [:]
     private(set) var live = LiveWindows()
     var exemplars = ExemplarTable()
+    var targets = SpanTargets()
     private(set) var nowSecond: Int64 = 0
     /// The seconds that the recorder has not written yet.
     var recording = Recording()
@@ -86,12 +95,17 @@ struct MetricsStore: ~Copyable {
             } else {
                 members[Int(entry.family)].append(id)
                 expiry.append(now: nowSecond)
+                targets.add(id, entry, of: families[Int(entry.family)])
             }
         }
         for (id, entry) in news.reused where series[Int(id)].isRemoved {
             series[Int(id)] = entry
             members[Int(entry.family)].append(id)
             expiry.restart(id, now: nowSecond)
+            targets.add(id, entry, of: families[Int(entry.family)])
+        }
+        for lifetime in news.lifetimes where Int(lifetime.series) < series.count {
+            expiry.setLifetime(lifetime.seconds, of: lifetime.series)
         }
     }
 
@@ -136,6 +150,7 @@ struct MetricsStore: ~Copyable {
         for entry in window.exemplars where Int(entry.series) < series.count && !isVacant(Int(entry.series)) {
             keep(entry)
         }
+        exemplars.noteDropped(window.droppedExemplars)
         if !isState { live.append(window.histograms, second: window.second) }
     }
 
@@ -145,12 +160,16 @@ struct MetricsStore: ~Copyable {
     }
 
     private mutating func keep(_ entry: SeriesExemplar) {
+        // Since it was found under its number a series may have been removed, and the number be another's.
+        guard entry.epoch == 0 || entry.epoch == targets.epoch else { return }
         let family = families[Int(series[Int(entry.series)].family)]
         switch family.kind {
         case .counter: exemplars.keep(entry.exemplar, series: entry.series, bucket: 0)
         case .histogram:
             let bounds = family.bounds
             let bucket = bounds.firstIndex { entry.exemplar.value <= $0 } ?? bounds.count
+            // A span that no observation stands for is no example of one.
+            guard entry.epoch == 0 || histograms[entry.series]?.classic[bucket] ?? 0 > 0 else { return }
             exemplars.keep(entry.exemplar, series: entry.series, bucket: bucket)
         case .gauge, .distinct: break
         }

@@ -26,7 +26,7 @@ extension MetricsEngine {
                         error, "metric \"\(String(decoding: points.metrics[point.metric].name, as: UTF8.self))\"")
                 }
             }
-            let window = application.window.closed
+            let window = application.window.closed(streams.takeChanges())
             pointWindows.withLock { $0.append(window) }
         }
         advance(nowNanoseconds: nowNanoseconds)

@@ -6,26 +6,54 @@ internal import Telemetry
 /// streams of their own and add up. What is held is bounded in streams and in numbers; a full table first forgets the
 /// streams that were silent for ten minutes.
 struct PointStreams {
-    private struct Stream {
-        var start: UInt64
-        var time: UInt64
-        var seenSecond: Int64
-        var last: CumulativeState
-    }
-
     /// Streams of one series; the one silent for longest gives way.
     private static let streamsPerSeries = 16
     private static let silentSeconds: Int64 = 600
 
     private let streamLimit: Int
     private let cellLimit: Int
-    private var bySeries: [UInt32: [Stream]] = [:]
+    private var bySeries: [UInt32: [PointStream]] = [:]
     private(set) var count = 0
     private var cells = 0
+    private var changes: [StreamChange] = []
 
     init(streamLimit: Int = Limits.pointStreams, cellLimit: Int = Limits.pointStreamCells) {
         self.streamLimit = streamLimit
         self.cellLimit = cellLimit
+    }
+
+    /// What was kept since the last call, in order.
+    mutating func takeChanges() -> [StreamChange] {
+        defer { changes = [] }
+        return changes
+    }
+
+    /// All streams as they were before `pending`, changes that came last, in their order.
+    func all(before pending: [StreamChange]) -> [PointStream] {
+        var earlier: [StreamKey: PointStream?] = [:]
+        for change in pending where earlier[change.stream.key] == nil {
+            earlier[change.stream.key] = .some(change.previous)
+        }
+        var streams: [PointStream] = []
+        streams.reserveCapacity(count)
+        for stream in bySeries.values.joined() {
+            guard let previous = earlier[stream.key] else {
+                streams.append(stream)
+                continue
+            }
+            if let previous { streams.append(previous) }
+        }
+        return streams
+    }
+
+    /// Takes a stream of an earlier process back, as far as there is room. Seconds go to the log in the order of their
+    /// clock, which may have been set back; the times of a stream only grow.
+    mutating func restore(_ stream: PointStream) {
+        let known = bySeries[stream.series]?.first { $0.start == stream.start }
+        if let known, known.time > stream.time { return }
+        do throws(PointRejection) { try keep(stream) } catch {
+            // A full table costs what a stream that nobody has followed costs: the series' total is compared instead.
+        }
     }
 
     /// What to take the difference to; nil for a stream not seen before.
@@ -51,15 +79,24 @@ struct PointStreams {
     mutating func keep(
         _ state: CumulativeState, series: UInt32, start: UInt64, time: UInt64, nowSecond: Int64
     ) throws(PointRejection) {
-        let stream = Stream(start: start, time: time, seenSecond: nowSecond, last: state)
-        if let index = bySeries[series]?.firstIndex(where: { $0.start == start }) {
-            cells += state.cells - (bySeries[series]?[index].last.cells ?? 0)
-            bySeries[series]?[index] = stream
-            return
+        let stream = PointStream(series: series, start: start, time: time, seenSecond: nowSecond, last: state)
+        let previous = try keep(stream)
+        changes.append(StreamChange(stream: stream, previous: previous))
+    }
+
+    /// - Returns: what the stream was before.
+    @discardableResult
+    private mutating func keep(_ stream: PointStream) throws(PointRejection) -> PointStream? {
+        let added = stream.last.cells
+        if let index = bySeries[stream.series]?.firstIndex(where: { $0.start == stream.start }) {
+            let previous = bySeries[stream.series]?[index]
+            cells += added - (previous?.last.cells ?? 0)
+            bySeries[stream.series]?[index] = stream
+            return previous
         }
-        if count >= streamLimit || cells + state.cells > cellLimit { forgetSilent(nowSecond) }
-        guard count < streamLimit, cells + state.cells <= cellLimit else { throw .tooManyStreams }
-        var streams = bySeries[series] ?? []
+        if count >= streamLimit || cells + added > cellLimit { forgetSilent(stream.seenSecond) }
+        guard count < streamLimit, cells + added <= cellLimit else { throw .tooManyStreams }
+        var streams = bySeries[stream.series] ?? []
         if streams.count >= Self.streamsPerSeries,
             let oldest = streams.indices.min(by: { streams[$0].seenSecond < streams[$1].seenSecond })
         {
@@ -67,9 +104,10 @@ struct PointStreams {
             count -= 1
         }
         streams.append(stream)
-        bySeries[series] = streams
+        bySeries[stream.series] = streams
         count += 1
-        cells += state.cells
+        cells += added
+        return nil
     }
 
     /// Forgets the streams of series that were removed.
@@ -90,6 +128,31 @@ struct PointStreams {
             bySeries[series] = heard.isEmpty ? nil : heard
         }
     }
+}
+
+/// What tells the streams of all senders apart.
+struct StreamKey: Hashable {
+    var series: UInt32
+    /// Unix nanoseconds; 0 where the start is no part of a stream's identity.
+    var start: UInt64
+}
+
+/// One stream and the last point of it.
+struct PointStream: Sendable {
+    var series: UInt32
+    var start: UInt64
+    /// Of the last point, unix nanoseconds.
+    var time: UInt64
+    var seenSecond: Int64
+    var last: CumulativeState
+
+    var key: StreamKey { StreamKey(series: series, start: start) }
+}
+
+/// A stream as a request left it, and as it was before; nil for a new one.
+struct StreamChange: Sendable {
+    var stream: PointStream
+    var previous: PointStream?
 }
 
 /// A cumulative point as far as the next one needs it.

@@ -12,10 +12,11 @@ struct PointWindow {
 
     init(second: Int64) { self.second = second }
 
-    var closed: ClosedWindow {
+    /// - Parameter streams: what the request has changed of the cumulative streams.
+    func closed(_ streams: [StreamChange]) -> ClosedWindow {
         ClosedWindow(
             second: second, scalars: scalars, histograms: histograms, classicCounts: classicCounts, sets: [],
-            exemplars: exemplars, starts: starts)
+            exemplars: exemplars, starts: starts, streams: streams)
     }
 
     mutating func note(_ point: MetricPoint, on series: UInt32) {

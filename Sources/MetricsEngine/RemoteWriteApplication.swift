@@ -22,7 +22,7 @@ extension MetricsEngine {
                 engine: self, batch: batch, window: PointWindow(second: second), started: startedNanoseconds)
             for series in batch.series { application.apply(series, streams: &streams, report: &report) }
             report.reject(.tooManyPoints, batch.leftOut, "the request")
-            let window = application.window.closed
+            let window = application.window.closed(streams.takeChanges())
             pointWindows.withLock { $0.append(window) }
         }
         advance(nowNanoseconds: nowNanoseconds)

@@ -69,6 +69,33 @@ enum RemovalCodec {
         return entries
     }
 
+    // MARK: Expiry times of rules
+
+    static func encode(lifetimes: [SeriesLifetime]) -> MetricsLogRecord {
+        var writer = ByteWriter()
+        writer.writeVarint(UInt64(lifetimes.count))
+        for lifetime in lifetimes {
+            writer.writeVarint(UInt64(lifetime.series))
+            writer.writeVarint(UInt64(max(lifetime.seconds, 0)))
+        }
+        return MetricsLogRecord(kind: .lifetimes, body: writer.bytes)
+    }
+
+    /// Nil when a series is not there or the format is broken.
+    static func decodeLifetimes(_ bytes: [UInt8], seriesCount: Int) -> [SeriesLifetime]? {
+        do throws(RecordFault) {
+            var reader = RecordReader(ByteReader(bytes.span.bytes), seriesCount: seriesCount)
+            var lifetimes: [SeriesLifetime] = []
+            for _ in 0..<(try reader.count()) {
+                var none: UInt64 = 0
+                let series = try reader.series(&none)
+                guard let seconds = Int64(exactly: try reader.unsigned()) else { return nil }
+                lifetimes.append(SeriesLifetime(series: series, seconds: seconds))
+            }
+            return reader.isAtEnd ? lifetimes : nil
+        } catch { return nil }
+    }
+
     // MARK: Last updates
 
     static func encode(lastUpdates seconds: [Int64], base: Int) -> MetricsLogRecord {

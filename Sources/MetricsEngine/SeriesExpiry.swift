@@ -35,9 +35,11 @@ struct SeriesExpiry: ~Copyable {
     /// One second more than live windows live.
     private static let quietSeconds = LiveWindows.seconds + 1
 
-    private let policy: ExpiryPolicy
+    private var policy: ExpiryPolicy
     private var states: [State] = []
     private var wheel = ExpiryWheel()
+    /// Series that a rule has given a time of their own, in seconds.
+    private(set) var lifetimes: [UInt32: Int64] = [:]
     private var waiting: [UInt32] = []
     private var firstRetired: Int64 = 0
     private(set) var expired: UInt64 = 0
@@ -45,6 +47,19 @@ struct SeriesExpiry: ~Copyable {
     private(set) var removedCount: UInt64 = 0
 
     init(_ policy: ExpiryPolicy) { self.policy = policy }
+
+    /// Every series that is watched comes due at once: one that the old policy never looked at again is found, too.
+    mutating func setPolicy(_ next: ExpiryPolicy) {
+        guard next != policy else { return }
+        policy = next
+        wheel.clear()
+        for series in states.indices {
+            switch states[series] {
+            case .new, .present, .expired: wheel.schedule(UInt32(truncatingIfNeeded: series), delay: 1)
+            case .retired, .removed: break
+            }
+        }
+    }
 
     mutating func append(now: Int64) {
         states.append(.new)
@@ -61,6 +76,13 @@ struct SeriesExpiry: ~Copyable {
     mutating func restart(_ series: UInt32, now: Int64) {
         states[Int(series)] = .new
         wheel.restart(series, now: now)
+    }
+
+    /// It holds from the next look at the series on: at once for a new one, within 1,023 seconds for others.
+    /// - Parameter seconds: 0: that of the type again.
+    mutating func setLifetime(_ seconds: Int64, of series: UInt32) {
+        guard states[Int(series)] != .removed else { return }
+        lifetimes[series] = seconds == 0 ? nil : seconds
     }
 
     /// - Parameter second: Unix time of the update; 0: not known, which counts as the first ``advance(to:kind:)``.
@@ -107,6 +129,7 @@ struct SeriesExpiry: ~Copyable {
     /// The series must be off the wheel, or the wheel not be started.
     mutating func remove(_ series: UInt32) {
         states[Int(series)] = .removed
+        lifetimes[series] = nil
         removedCount += 1
     }
 
@@ -117,7 +140,7 @@ struct SeriesExpiry: ~Copyable {
         // What an earlier process has seen expire is not counted anew.
         let isCounted = wheel.isStarted
         for series in wheel.takeDue(by: now) where states[Int(series)] != .removed {
-            let limit = policy.seconds(of: kind(series))
+            let limit = lifetimes[series] ?? policy.seconds(of: kind(series))
             guard limit > 0 else { continue }
             let age = wheel.age(series, now: now)
             if states[Int(series)] == .present {

@@ -32,6 +32,8 @@ extension MetricIdentity {
         counter.sentName = sentName
         counter.ownKeys = ownKeys
         counter.isExactName = true
+        counter.seriesLimit = seriesLimit
+        counter.expirySeconds = expirySeconds
         counter.help = "Observations of \"\(String(decoding: sentName, as: UTF8.self))\""
         return counter
     }

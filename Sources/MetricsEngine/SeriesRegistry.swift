@@ -69,7 +69,7 @@ struct SeriesRegistry: ~Copyable {
     private var familyIDs: [FamilyKey: UInt32] = [:]
     /// Every name a family takes, and the family.
     private var reservedNames: [String: UInt32] = [:]
-    let limits: SeriesLimits
+    private(set) var limits: SeriesLimits
     private let overflowLabels: [[UInt8]]
     private var labelledOverflows = 0
     /// The identity at hand met the limit of families.
@@ -80,17 +80,25 @@ struct SeriesRegistry: ~Copyable {
     private var retiring: Set<UInt32> = []
     /// Numbers given out anew since ``takeReused()``.
     private var reused: [UInt32] = []
-    private let hash = KeyedHash.random()
-    private var table: [UInt32]
+    /// Expiry times that a rule has set; and those that the engine has not heard of yet, 0 for one that is gone.
+    private(set) var lifetimes: [UInt32: Int64] = [:]
+    private var newLifetimes: [SeriesLifetime] = []
+    private var index = SeriesIndex()
     private var arena = LabelArena()
-
-    private static let free = UInt32.max
 
     init(limits: SeriesLimits) {
         self.limits = limits
         sources = SeriesSources(labels: limits.sourceLabels)
         overflowLabels = LabelText.forms(of: limits.overflowLabels)
-        table = Array(repeating: Self.free, count: 1_024)
+    }
+
+    /// Takes other numbers; which labels name a source and which an overflow series keeps stays as it is. Series beyond
+    /// a limit that went down stay.
+    mutating func setLimits(_ next: SeriesLimits) {
+        limits.series = next.series
+        limits.seriesPerFamily = next.seriesPerFamily
+        limits.seriesPerSource = next.seriesPerSource
+        limits.families = next.families
     }
 
     /// The series of an identity, made on first sight, and the counter that goes with it.
@@ -106,7 +114,22 @@ struct SeriesRegistry: ~Copyable {
         let (text, duplicates) = MetricNaming.labelText(
             identity.labels, own: identity.ownKeys, isHistogram: families[Int(family)].kind == .histogram)
         counts.duplicateLabels += UInt64(duplicates)
-        return register(family, text, sentName: identity.sentName)
+        let registration = register(family, text, sentName: identity.sentName, seriesLimit: identity.seriesLimit)
+        if !registration.isOverflow { setLifetime(identity.expirySeconds ?? 0, of: registration.id) }
+        return registration
+    }
+
+    /// The rule that a series was last found by decides.
+    mutating func setLifetime(_ seconds: Int64, of id: UInt32) {
+        guard seconds != lifetimes[id] ?? 0 else { return }
+        lifetimes[id] = seconds == 0 ? nil : seconds
+        newLifetimes.append(SeriesLifetime(series: id, seconds: seconds))
+    }
+
+    /// What was set since the last call.
+    mutating func takeLifetimes() -> [SeriesLifetime] {
+        defer { newLifetimes = [] }
+        return newLifetimes
     }
 
     /// The series of an identity that is translated already.
@@ -144,18 +167,22 @@ struct SeriesRegistry: ~Copyable {
         return addFamily(key, family, sentName: Array(name.utf8))
     }
 
-    private mutating func register(_ family: UInt32, _ text: [UInt8], sentName: [UInt8]) -> SeriesRegistration {
+    private mutating func register(
+        _ family: UInt32, _ text: [UInt8], sentName: [UInt8], seriesLimit: Int? = nil
+    ) -> SeriesRegistration {
         let isCounted = isFamilyRefused
         isFamilyRefused = false
         if let known = find(family, text) { return registration(known) }
         noteConflict(family, name: sentName, labels: text)
         let source = sources.key(of: text)
-        if let limit = exceededLimit(family, source: source) {
+        if let limit = exceededLimit(family, source: source, seriesLimit) {
             // A key is counted once, by the first limit it met.
             if !isCounted { counts.overflowed[keyPath: limit] += 1 }
             states[Int(family)].refused += 1
             if let source { sources.refuse(source) }
-            return registration(overflow(of: family, text: text))
+            var shared = registration(overflow(of: family, text: text))
+            shared.isOverflow = true
+            return shared
         }
         states[Int(family)].growth.add(second: second)
         let id = add(family, text)
@@ -171,10 +198,11 @@ struct SeriesRegistry: ~Copyable {
     }
 
     private func exceededLimit(
-        _ family: UInt32, source: [UInt8]?
+        _ family: UInt32, source: [UInt8]?, _ seriesLimit: Int? = nil
     ) -> WritableKeyPath<OverflowCounts, UInt64>? {
         if counts.series >= UInt64(limits.series) { return \.total }
-        if states[Int(family)].seriesCount >= limits.seriesPerFamily { return \.family }
+        let familyLimit = min(limits.seriesPerFamily, seriesLimit ?? .max)
+        if states[Int(family)].seriesCount >= familyLimit { return \.family }
         if let source, sources.series(of: source) >= limits.seriesPerSource { return \.source }
         return nil
     }
@@ -398,10 +426,11 @@ struct SeriesRegistry: ~Copyable {
     mutating func remove(_ ids: [UInt32]) {
         for id in ids where !series[Int(id)].isRemoved {
             let entry = series[Int(id)]
-            removeFromTable(id)
+            index.remove(id, of: series)
             uncount(entry)
             arena.giveBack(entry.text, bytes: Int(entry.textBytes))
             series[Int(id)] = entry.vacancy
+            lifetimes[id] = nil
             freeIDs.append(id)
         }
     }
@@ -430,21 +459,7 @@ struct SeriesRegistry: ~Copyable {
         }
     }
 
-    private func hashed(_ family: UInt32, _ text: UnsafeRawBufferPointer) -> Int {
-        Int(truncatingIfNeeded: hash.hash(text, seed: UInt64(family)))
-    }
-
-    private func find(_ family: UInt32, _ text: [UInt8]) -> UInt32? {
-        text.withUnsafeBytes { bytes in
-            var slot = hashed(family, bytes) & (table.count - 1)
-            while table[slot] != Self.free {
-                let candidate = series[Int(table[slot])]
-                if candidate.family == family, candidate.labels.elementsEqual(bytes) { return table[slot] }
-                slot = (slot + 1) & (table.count - 1)
-            }
-            return nil
-        }
-    }
+    private func find(_ family: UInt32, _ text: [UInt8]) -> UInt32? { index.find(family, text, of: series) }
 
     private mutating func add(_ family: UInt32, _ text: [UInt8], isNew: Bool = false) -> UInt32 {
         let entry = Series(family: family, textBytes: UInt32(text.count), text: arena.store(text))
@@ -452,49 +467,12 @@ struct SeriesRegistry: ~Copyable {
             guard series[Int(id)].isRemoved else { continue }
             series[Int(id)] = entry
             reused.append(id)
-            place(id)
+            index.insert(id, of: series)
             return id
         }
-        if (series.count + 1) * 2 > table.count { growTable() }
         let id = UInt32(series.count)
         series.append(entry)
-        place(id)
+        index.insert(id, of: series)
         return id
-    }
-
-    private mutating func place(_ id: UInt32) {
-        var slot = home(of: id)
-        while table[slot] != Self.free { slot = (slot + 1) & (table.count - 1) }
-        table[slot] = id
-    }
-
-    private func home(of id: UInt32) -> Int {
-        let entry = series[Int(id)]
-        return hashed(entry.family, entry.labels) & (table.count - 1)
-    }
-
-    /// Takes an id out and moves those behind it up, so that each is still reached from its home without a gap.
-    private mutating func removeFromTable(_ id: UInt32) {
-        let mask = table.count - 1
-        var hole = home(of: id)
-        while table[hole] != id {
-            guard table[hole] != Self.free else { return }
-            hole = (hole + 1) & mask
-        }
-        var slot = (hole + 1) & mask
-        while table[slot] != Self.free {
-            let distance = (slot - home(of: table[slot])) & mask
-            if distance >= (slot - hole) & mask {
-                table[hole] = table[slot]
-                hole = slot
-            }
-            slot = (slot + 1) & mask
-        }
-        table[hole] = Self.free
-    }
-
-    private mutating func growTable() {
-        table = Array(repeating: Self.free, count: table.count * 2)
-        for id in series.indices where !series[id].isRemoved { place(UInt32(id)) }
     }
 }

@@ -22,6 +22,7 @@ extension MetricsStore {
     /// Removes series that are there, but for the values of counters and gauges. Their texts must still be there.
     mutating func remove(_ ids: [UInt32]) {
         forgetRecorded(ids)
+        targets.remove(ids)
         let removed = Set(ids)
         var touched: Set<UInt32> = []
         for id in ids {

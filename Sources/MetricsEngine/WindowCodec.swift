@@ -42,7 +42,7 @@ enum WindowCodec {
     }
 
     /// A negative zero keeps its sign, and with it its bits.
-    private static func isWhole(_ value: Double) -> Bool {
+    static func isWhole(_ value: Double) -> Bool {
         value == value.rounded(.towardZero) && abs(value) < wholeLimit && !(value == 0 && value.sign == .minus)
     }
 

@@ -156,10 +156,8 @@ extension SegmentStore {
             return
         }
         var gone = shared.withLock { shared in
-            let gone = shared.segments.filter { ids.contains($0.entry.id) }
-            shared.segments.removeAll { ids.contains($0.entry.id) }
             shared.removed.expired &+= spans
-            return gone
+            return shared.removeSegments(ids)
         }
         do {
             while let victim = gone.popLast() {

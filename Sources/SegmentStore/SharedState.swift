@@ -5,8 +5,9 @@ struct SharedState {
     var active = Head()
     /// Full heads, oldest first.
     var sealing: [SealingHead] = []
-    /// In the order of their last sequences.
-    var segments: [StoredSegment] = []
+    /// In the order of their last sequences. Readers keep copies of the list outside of the lock, so it is replaced and
+    /// never changed in place.
+    private(set) var segments: [StoredSegment] = []
     var walFiles: [WALFile] = []
     /// Spans of all records committed, and of those recovery found missing.
     var stored: UInt64 = 0
@@ -24,10 +25,23 @@ struct SharedState {
 }
 
 extension SharedState {
+    /// The segments that recovery found.
+    mutating func start(with found: [StoredSegment]) {
+        segments = found.sorted { ($0.entry.lastSequence, $0.entry.id) < ($1.entry.lastSequence, $1.entry.id) }
+    }
+
     /// Adds a segment at its place.
     mutating func insert(_ segment: StoredSegment) {
-        let place = segments.lastIndex { $0.entry.lastSequence <= segment.entry.lastSequence }
-        segments.insert(segment, at: place.map { $0 + 1 } ?? 0)
+        let place = segments.lastIndex { $0.entry.lastSequence <= segment.entry.lastSequence }.map { $0 + 1 } ?? 0
+        segments = segments[..<place] + [segment] + segments[place...]
+    }
+
+    /// Takes out the segments with these ids, and answers them.
+    @discardableResult
+    mutating func removeSegments(_ ids: Set<UInt64>) -> [StoredSegment] {
+        let gone = segments.filter { ids.contains($0.entry.id) }
+        segments = segments.filter { !ids.contains($0.entry.id) }
+        return gone
     }
 }
 

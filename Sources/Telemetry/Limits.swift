@@ -84,6 +84,16 @@ package enum Limits {
     /// `too_many_streams`; gauges of remote write are then taken in any order.
     package static let pointStreams = 200_000
     package static let pointStreamCells = 16 << 20
+    /// Exemplars that one receiver takes in one second, the last of each bucket; beyond: dropped and counted.
+    package static let exemplarsPerSecond = 4_096
+    /// Series of the metrics made of spans; beyond: the family's overflow series of the service.
+    package static let spanMetricSeries = 10_000
+    /// Stored spans that wait to be made metrics of; beyond: the batch is left out and counted.
+    package static let spanMetricsWaiting = 1 << 20
+    /// Histograms of durations that spans may be exemplars of; beyond: further ones get none.
+    package static let spanTargets = 50_000
+    /// Bytes of a service or an operation as a label of these metrics; the rest is cut.
+    package static let spanMetricLabelBytes = 512
     /// Exemplars kept in all, the last of each bucket; beyond: new ones are dropped and counted.
     package static let exemplars = 200_000
     /// Classic buckets that a mapping rule may ask for, without `+Inf`; more: the file is refused.

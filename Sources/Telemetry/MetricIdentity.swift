@@ -21,6 +21,10 @@ package struct MetricIdentity: Hashable, Sendable {
     /// A counter, under the same labels, that counts the observations of this histogram.
     package var countName: [UInt8]?
     package var help: String?
+    /// Series of its family beyond which a new one goes to the overflow series; nil: as for all families.
+    package var seriesLimit: Int?
+    /// Seconds without an update after which its series expires; nil: as for its type.
+    package var expirySeconds: Int64?
 
     package init(name: [UInt8], labels: [MetricLabel], kind: MetricKind) {
         self.name = name

@@ -20,6 +20,12 @@ package struct MetricsLogRecord: Hashable, Sendable {
         case updates = 9
         /// Values of removed series that go on when those return, in a checkpoint.
         case remembered = 10
+        /// What one request brought, as changes, and the last points of its cumulative streams.
+        case points = 11
+        /// The last points of all cumulative streams, in a checkpoint.
+        case streams = 12
+        /// Expiry times that rules have set for series.
+        case lifetimes = 13
     }
 
     package var kind: Kind

@@ -9,6 +9,8 @@ struct MetricLimitOptions: ParsableArguments {
     var sourceLabels: String?
     @Option(help: "Labels that series beyond a limit keep; none for none. (default: service,status)")
     var overflowLabels: String?
+    @Option(help: "Series made of spans: rate, errors, durations by operation; or off. (default: 10000)")
+    var spanMetrics: String?
     @Option(help: "Quiet time after which a counter leaves the scrape; 0: never. (default: 1d)")
     var expireCounters: String?
     @Option(help: "The same for gauges. (default: 15m)") var expireGauges: String?
@@ -19,7 +21,7 @@ struct MetricLimitOptions: ParsableArguments {
         [
             ("series-limit", seriesLimit), ("series-limit-family", seriesLimitFamily),
             ("series-limit-source", seriesLimitSource), ("source-labels", sourceLabels),
-            ("overflow-labels", overflowLabels), ("expire-counters", expireCounters),
+            ("overflow-labels", overflowLabels), ("span-metrics", spanMetrics), ("expire-counters", expireCounters),
             ("expire-gauges", expireGauges), ("expire-histograms", expireHistograms), ("expire-sets", expireSets),
         ]
     }

@@ -48,6 +48,47 @@ struct ExpiryTests {
         #expect(engine.expiryCounts.expired == 3)
     }
 
+    @Test("A rule's time comes before the type's, is kept over a restart and goes with the series")
+    func byRule() throws {
+        let engine = MetricsEngine(expiry: policy(1_000))
+        engine.holdForLog()
+        let shard = engine.makeShard()
+        var identity = MetricIdentity(name: Array("short".utf8), labels: [], kind: .timer)
+        identity.expirySeconds = 5
+        identity.countName = Array("short_calls".utf8)
+        var records: [MetricsLogRecord] = []
+        func step(_ engine: MetricsEngine, second: Int64) {
+            shard.tick(nowNanoseconds: second * 1_000_000_000)
+            _ = snapshot(engine, at: second)
+            records += engine.takeClosed().records
+            engine.settle()
+        }
+        step(engine, second: 1_000)
+        shard.record(MetricSample(value: 1, weight: 1, kind: .timer), to: engine.register(identity))
+        feed(shard, engine, "long", .counter, 1)
+        step(engine, second: 1_001)
+        #expect(snapshot(engine, at: 1_004).count == 4)
+        var checkpoint: [MetricsLogRecord] = []
+        engine.forEachStateRecord {
+            checkpoint.append($0)
+            return true
+        }
+        for list in [records, checkpoint] {
+            let other = MetricsEngine(expiry: policy(1_000))
+            for record in list { #expect(other.restore(record)) }
+            #expect(snapshot(other, at: 1_005).count == 4)
+            #expect(snapshot(other, at: 1_007) == ["long_total": 1])
+        }
+        for second in Int64(1_002)...1_100 { step(engine, second: second) }
+        #expect(snapshot(engine, at: 1_100) == ["long_total": 1])
+        #expect(engine.expiryCounts.removed == 2)
+        let next = engine.register(name: Array("next".utf8), labels: [], kind: .gauge)
+        shard.record(MetricSample(value: 3, weight: 1, kind: .gauge), to: next)
+        step(engine, second: 1_101)
+        step(engine, second: 1_102)
+        #expect(snapshot(engine, at: 1_150)["next"] == 3, "the number's new series has its type's time")
+    }
+
     @Test("Random updates against a naive map", arguments: [UInt64(11), 12, 13, 14, 15])
     func model(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)

@@ -1,4 +1,5 @@
 """The opentelemetry SDK's metrics exporter sends to crestd; what /metrics shows is what was recorded."""
+import random
 import re
 
 import pytest
@@ -9,7 +10,8 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality, PeriodicExp
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 
-from daemon import eventually
+from daemon import Daemon, eventually
+from test_prometheus import Prometheus, free_port
 
 CUMULATIVE, DELTA = AggregationTemporality.CUMULATIVE, AggregationTemporality.DELTA
 
@@ -73,3 +75,53 @@ def test_sdk_values_arrive(daemon, temporality, listener):
     answer = daemon.json("/api/crest/v1/series?name=order_size_bytes&quantile=0.5")
     assert abs(answer["quantile"]["value"] - 50) / 50 < 0.03
     assert daemon.ledger()["balanced"] and daemon.ledger()["points"]["rejected"] == {}
+
+
+def test_a_cumulative_sdk_over_kill_and_restart(tmp_path):
+    """One SDK process that never restarts, a daemon that is killed at random moments: totals are exact, and Prometheus sees no reset."""
+    rng = random.Random(20261126)
+    port, otlp = free_port(), free_port()
+    daemon = Daemon(tmp_path / "data", f"--http=127.0.0.1:{port}", f"--otlp-http=127.0.0.1:{otlp}")
+    prometheus = Prometheus(tmp_path, daemon.address["http"])
+    exporter = OTLPMetricExporter(endpoint=f"http://127.0.0.1:{otlp}/v1/metrics")
+    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
+    provider = MeterProvider(
+        [reader], Resource.create({"service.name": "shop", "service.instance.id": "i1"}),
+        views=[View(instrument_name="order.size", aggregation=ExponentialBucketHistogramAggregation())])
+    meter = provider.get_meter("peer-tests")
+    orders = meter.create_counter("orders")
+    lag = meter.create_histogram("lag", unit="s", explicit_bucket_boundaries_advisory=[0.1, 0.5, 2])
+    size = meter.create_histogram("order.size", unit="By")
+    sold, lags, kills = 0, [0, 0, 0, 0], 0
+    try:
+        for cycle in range(8):
+            for _ in range(rng.randrange(2, 6)):
+                count = rng.randrange(1, 100)
+                orders.add(count)
+                sold += count
+                for _ in range(count):
+                    bucket = rng.randrange(4)
+                    lags[bucket] += 1
+                    lag.record((0.05, 0.3, 1, 5)[bucket])
+                    size.record(rng.randrange(1, 1000))
+                assert provider.force_flush()
+            if cycle % 4 != 3:
+                daemon.kill()  # some of what was acknowledged is not in the log yet: the next point brings it
+                kills += 1
+            else:
+                assert daemon.stop() == 0
+            daemon.start()
+        assert provider.force_flush()
+        values = eventually(lambda: (now := scraped(daemon)) and total(now, "orders_total") == sold and now)
+        shown = [value(values, "lag_seconds_bucket", le=le) for le in ("0.1", "0.5", "2.0", "+Inf")]
+        assert shown == [sum(lags[: n + 1]) for n in range(4)], f"{kills} kills"
+        assert value(values, "lag_seconds_count") == sold
+        assert value(values, "order_size_bytes_count") == sold
+        eventually(lambda: prometheus.value("orders_total") == sold)
+        assert prometheus.value("resets(orders_total[1h])") == 0
+        assert prometheus.value("resets(lag_seconds_count[1h])") == 0
+        assert prometheus.value("resets(order_size_bytes_count[1h])") == 0
+    finally:
+        provider.shutdown()
+        prometheus.stop()
+        daemon.stop()

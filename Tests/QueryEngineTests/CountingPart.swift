@@ -1,6 +1,7 @@
 import QueryEngine
 import Synchronization
 import Telemetry
+import TestKit
 
 final class ReadCounter: Sendable {
     private let value = Atomic<Int>(0)

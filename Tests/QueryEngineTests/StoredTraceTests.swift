@@ -1,5 +1,6 @@
 import QueryEngine
 import Telemetry
+import TestKit
 import Testing
 
 private let traceID = TraceID(high: 1, low: 2)
@@ -49,7 +50,7 @@ private func span(_ id: UInt64, start: UInt64, name: String = "x", arrival: UInt
     @Test("A trace is put together from all parts")
     func parts() throws {
         let parts = (0..<4).map { part in MemoryPart((0...part).map { span(UInt64($0 + 1), start: UInt64($0)) }) }
-        let engine = QueryEngine(source: MemorySource(memoryParts: parts))
+        let engine = QueryEngine(source: MemoryStore(parts))
         let trace = try #require(try engine.trace(traceID, budget: QueryBudget()))
         #expect(trace.spans.map(\.spanID.value) == [1, 2, 3, 4])
         #expect(try engine.trace(TraceID(high: 9, low: 9), budget: QueryBudget()) == nil)

@@ -1,5 +1,6 @@
 import QueryEngine
 import Telemetry
+import TestKit
 import Testing
 
 /// Random spans of few traces, with many equal times, scattered over parts without any order.
@@ -43,7 +44,7 @@ private func expected(_ parts: [MemoryPart], _ filters: [SpanFilter], _ order: T
     func pagesMatchModel(seed: Int) throws {
         var dice = Dice(seed: UInt64(seed))
         let parts = randomParts(&dice)
-        let engine = QueryEngine(source: MemorySource(memoryParts: parts))
+        let engine = QueryEngine(source: MemoryStore(parts))
         for _ in 0..<3 {
             let filters = (0..<(1 + dice.roll(2))).map { _ in randomFilter(&dice) }
             for order in TraceOrder.allCases {
@@ -79,7 +80,7 @@ private func expected(_ parts: [MemoryPart], _ filters: [SpanFilter], _ order: T
                     start: start, end: start + 5)
             ])
         }
-        let engine = QueryEngine(source: MemorySource(memoryParts: parts))
+        let engine = QueryEngine(source: MemoryStore(parts))
         for order in TraceOrder.allCases {
             let page = try engine.search([SpanFilter()], order: order, limit: 10, budget: QueryBudget())
             #expect(page.traces == expected(parts, [SpanFilter()], order))
@@ -106,7 +107,7 @@ private func expected(_ parts: [MemoryPart], _ filters: [SpanFilter], _ order: T
     @Test("Budget, deadline and cancellation stop a search with their own error")
     func stops() throws {
         let record = SpanRecord(traceID: TraceID(high: 0, low: 1), spanID: SpanID(1), name: "x", start: 1, end: 2)
-        let engine = QueryEngine(source: MemorySource(memoryParts: [MemoryPart([record])]))
+        let engine = QueryEngine(source: MemoryStore([MemoryPart([record])]))
         #expect(throws: ReadError.stopped(.bytes(limit: 0))) {
             try engine.search([SpanFilter()], limit: 1, budget: QueryBudget(bytes: 0))
         }
@@ -126,7 +127,7 @@ private func expected(_ parts: [MemoryPart], _ filters: [SpanFilter], _ order: T
     @Test("Another tenant's traces are not found")
     func tenants() throws {
         let record = SpanRecord(traceID: TraceID(high: 0, low: 1), spanID: SpanID(1), name: "x", start: 1, end: 2)
-        let engine = QueryEngine(source: MemorySource(memoryParts: [MemoryPart([record], tenant: "other")]))
+        let engine = QueryEngine(source: MemoryStore([MemoryPart([record], tenant: "other")]))
         #expect(try engine.search([SpanFilter()], limit: 1, budget: QueryBudget()).traces.isEmpty)
         #expect(try engine.trace(TraceID(high: 0, low: 1), budget: QueryBudget()) == nil)
         #expect(try engine.trace(TraceID(high: 0, low: 1), tenant: "other", budget: QueryBudget()) != nil)

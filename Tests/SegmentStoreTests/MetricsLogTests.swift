@@ -167,16 +167,17 @@ struct MetricsLogTests {
         }
     }
 
-    /// A file as the version before removed series wrote it is read; one that needs what this version does not know is
+    /// Files as the versions before removed series, and before cumulative streams, wrote them are read; one that needs what this version does not know is
     /// kept aside.
     @Test func filesOfOtherVersions() throws {
         let disk = SimulatedDisk()
         _ = work(disk, steps: 3)
         let path = try #require(disk.paths.first { $0.hasSuffix(".mlog") })
         let bytes = try #require(disk.bytes(of: path))
-        #expect(Array(bytes[8..<16]) == [1, 0, 1, 0, 0, 0, 1, 0])
+        #expect(Array(bytes[8..<16]) == [1, 0, 2, 0, 0, 0, 3, 0])
         for (fields, isRead) in [
-            ([UInt8](arrayLiteral: 1, 0, 0, 0, 0, 0, 0, 0), true), ([1, 0, 2, 0, 0, 0, 3, 0], false),
+            ([UInt8](arrayLiteral: 1, 0, 0, 0, 0, 0, 0, 0), true), ([1, 0, 1, 0, 0, 0, 1, 0], true),
+            ([1, 0, 3, 0, 0, 0, 7, 0], false),
         ] {
             var other = bytes
             other.replaceSubrange(8..<16, with: fields)

@@ -39,10 +39,15 @@ extension EndpointContext {
         }
         let truncated = decoded.batch.spans.count { $0.marks.contains(.truncated) }
         ledger.spansTruncated.add(UInt64(truncated), ordering: .relaxed)
+        let repaired = decoded.batch.spans.count { $0.marks.contains(.repairedText) }
+        ledger.spansRepaired.add(UInt64(repaired), ordering: .relaxed)
         ledger.spansInFlight.add(Int64(spanCount), ordering: .relaxed)
-        sink.accept(decoded.batch) { result in
+        let (batch, makeMetrics) = (decoded.batch, metrics.spans)
+        sink.accept(batch) { result in
             switch result {
-            case .success: ledger.spansAcknowledged.add(UInt64(spanCount), ordering: .relaxed)
+            case .success:
+                ledger.spansAcknowledged.add(UInt64(spanCount), ordering: .relaxed)
+                makeMetrics(batch)
             case .failure(let refusal): ledger.spansRejected.add(UInt64(spanCount), refusal.spanReason)
             }
             ledger.spansInFlight.subtract(Int64(spanCount), ordering: .relaxed)

@@ -76,7 +76,7 @@ extension MetricsService {
         let names = Set(contributed.map(\.name))
         let own =
             engine.selfMetrics + engine.recorderMetrics + ledger.selfMetrics + counters.selfMetrics
-            + ProcessMetrics.families()
+            + (spanMetrics?.selfMetrics ?? []) + ProcessMetrics.families()
         for family in contributed + own.filter({ !names.contains($0.name) }) { write(family, to: &writer) }
         write(
             .gauge("crest_exposition_samples", "Samples of this scrape before this one.", Double(writer.sampleCount)),

@@ -11,9 +11,11 @@ package final class MetricsService: Sendable {
     let selfMetrics: @Sendable () -> [SelfMetricFamily]
     let nativeSchema: Int
     let started: UInt64
-    let dialect: StatsDDialect
+    let dialects: StatsDDialects
     let recorder: @Sendable () -> (any RecordedSegments)?
     let examples: RejectExamples
+    /// Nil when no metrics are made of spans.
+    let spanMetrics: SpanMetrics?
     private let bodyReceiver: StatsDReceiver
     private let bodyLock = Mutex(())
 
@@ -23,13 +25,16 @@ package final class MetricsService: Sendable {
     ///   - selfMetrics: more of Crest's own families, asked for on each scrape; one that has the name of a built-in
     ///     family takes its place.
     ///   - recorder: the segments of recorded seconds; nil when nothing is recorded.
+    ///   - spanSeries: series that may be made of spans, of each family; 0 for none.
     ///   - nativeSchema: the finest schema of native histograms on a scrape: 5 is 1.1 % at worst.
     package init(
         engine: MetricsEngine = MetricsEngine(), ledger: Ledger, now: @escaping @Sendable () -> UInt64,
         dialect: StatsDDialect = StatsDDialect(),
         selfMetrics: @escaping @Sendable () -> [SelfMetricFamily] = { [] },
-        recorder: @escaping @Sendable () -> (any RecordedSegments)? = { nil }, nativeSchema: Int = 5
+        recorder: @escaping @Sendable () -> (any RecordedSegments)? = { nil }, spanSeries: Int = 0,
+        nativeSchema: Int = 5
     ) {
+        spanMetrics = spanSeries > 0 ? SpanMetrics(engine: engine, seriesLimit: spanSeries) : nil
         self.engine = engine
         self.ledger = ledger
         self.now = now
@@ -37,20 +42,25 @@ package final class MetricsService: Sendable {
         self.recorder = recorder
         self.nativeSchema = nativeSchema
         started = now()
-        self.dialect = dialect
+        dialects = StatsDDialects(dialect)
         examples = RejectExamples(now: now)
         bodyReceiver = StatsDReceiver(
-            engine: engine, ledger: ledger, counters: counters, dialect: dialect, examples: examples)
+            engine: engine, ledger: ledger, counters: counters, dialects: dialects, examples: examples)
     }
+
+    /// Reads lines in another way from now on. Series that the old rules made stay until they expire.
+    package func replace(_ dialect: StatsDDialect) { dialects.replace(dialect) }
 
     /// A receiver for one more receive thread.
     package func makeReceiver() -> StatsDReceiver {
-        StatsDReceiver(engine: engine, ledger: ledger, counters: counters, dialect: dialect, examples: examples)
+        StatsDReceiver(engine: engine, ledger: ledger, counters: counters, dialects: dialects, examples: examples)
     }
 
     /// Takes closed seconds over from the receivers. Call once a second; scrapes and queries do it themselves.
     package func advance() {
         bodyLock.withLock { _ in if bodyReceiver.isPending { bodyReceiver.tick(nowNanoseconds: now()) } }
+        // With a log its own thread does that, ten times as often.
+        if !engine.isLogged { spanMetrics?.tick(nowNanoseconds: now()) }
         engine.advance(nowNanoseconds: Int64(clamping: now()))
     }
 
@@ -73,7 +83,10 @@ package final class MetricsService: Sendable {
     }
 
     /// Hands over what came by HTTP. Call when no more requests come, before the log is closed.
-    package func finish() { bodyLock.withLock { _ in bodyReceiver.finish() } }
+    package func finish() {
+        bodyLock.withLock { _ in bodyReceiver.finish() }
+        spanMetrics?.finish(nowNanoseconds: now())
+    }
 
     package var handlers: MetricsHandlers {
         MetricsHandlers(
@@ -82,7 +95,8 @@ package final class MetricsService: Sendable {
             cardinality: { [self] in cardinality($0) }, conflicts: { [self] in conflicts($0) },
             top: { [self] in top($0) }, rejects: { [self] in listRejects($0) }, explain: { [self] in explain($0) },
             points: { [self] in receive(points: $0) },
-            remoteWrite: { [self] in receive(remoteWrite: $0) })
+            remoteWrite: { [self] in receive(remoteWrite: $0) },
+            spans: { [self] in spanMetrics?.note($0) })
     }
 }
 
@@ -93,6 +107,7 @@ extension MetricsService: MetricsLogSource {
     package func takeClosed() -> MetricsLogBatch {
         let time = now()
         bodyLock.withLock { _ in bodyReceiver.tick(nowNanoseconds: time) }
+        spanMetrics?.tick(nowNanoseconds: time)
         return engine.takeClosed()
     }
 

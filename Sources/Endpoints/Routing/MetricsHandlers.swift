@@ -25,6 +25,8 @@ package struct MetricsHandlers: Sendable {
     package var points: (@Sendable (MetricPoints) -> PointOutcome)?
     /// The series of `POST /api/v1/write`; nil when no metrics are taken. Its result is nil when they must wait.
     package var remoteWrite: (@Sendable (RemoteWriteBatch) -> RemoteWriteReport?)?
+    /// A batch of spans that is stored, to make metrics of; called on the store's threads.
+    package var spans: @Sendable (SpanBatch) -> Void
 
     /// Those left out answer 404, saying that this daemon takes no metrics.
     package init(
@@ -38,8 +40,10 @@ package struct MetricsHandlers: Sendable {
         rejects: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         explain: @escaping @Sendable (Request) -> Response = { _ in unavailable },
         points: (@Sendable (MetricPoints) -> PointOutcome)? = nil,
-        remoteWrite: (@Sendable (RemoteWriteBatch) -> RemoteWriteReport?)? = nil
+        remoteWrite: (@Sendable (RemoteWriteBatch) -> RemoteWriteReport?)? = nil,
+        spans: @escaping @Sendable (SpanBatch) -> Void = { _ in }
     ) {
+        self.spans = spans
         self.statsD = statsD
         self.scrape = scrape
         self.series = series

@@ -231,7 +231,7 @@ extension SegmentStore {
         state.manifest.removed.add(result)
         writeManifest(&state)
         shared.withLock { shared in
-            shared.segments.removeAll { ids.contains($0.entry.id) }
+            shared.removeSegments(ids)
             for segment in segments { shared.insert(segment) }
             shared.removed.add(result)
         }

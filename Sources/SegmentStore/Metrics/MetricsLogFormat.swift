@@ -8,9 +8,9 @@ enum MetricsLogFormat {
     static let fileMagic = Array("CRESTMET".utf8)
     static let groupMagic: UInt32 = 0x5247_4D43  // CMGR
     static let major: UInt16 = 1
-    static let minor: UInt16 = 1
-    /// Bit 0: removed series, whose numbers are given out anew.
-    static let incompatible: UInt16 = 1
+    static let minor: UInt16 = 2
+    /// Bit 0: removed series, whose numbers are given out anew. Bit 1: cumulative streams, expiry times of rules.
+    static let incompatible: UInt16 = 3
     /// Most bytes of a group's frame, and of its records.
     static let groupLimit = 64 << 20
     /// Records are gathered into one group up to this.

@@ -97,16 +97,17 @@ extension Recovery {
         let unfinished = Set(candidates.filter { isUnfinished($0.reader.identity, present) }.map(\.entry.id))
         let replaced = unfinished.union(
             candidates.filter { !unfinished.contains($0.entry.id) }.flatMap(\.reader.identity.replaces))
+        var live: [StoredSegment] = []
         for segment in candidates.sorted(by: { $0.entry.id < $1.entry.id }) {
             if replaced.contains(segment.entry.id) {
                 try disk.remove(segment.reader.name)
                 report.segmentsUnlinked += 1
                 continue
             }
-            shared.segments.append(segment)
+            live.append(segment)
             manifest.sealedSequence = max(manifest.sealedSequence, segment.entry.lastSequence)
         }
-        shared.segments.sort { ($0.entry.lastSequence, $0.entry.id) < ($1.entry.lastSequence, $1.entry.id) }
+        shared.start(with: live)
         if report.segmentsUnlinked > 0 { try disk.syncDirectory(StorePath.segmentDirectory) }
         manifest.segments = shared.segments.map(\.entry).sorted { $0.id < $1.id }
         manifest.removed = shared.removed

@@ -121,7 +121,7 @@ extension SegmentStore {
         state.manifest.removed.add(removed)
         writeManifest(&state)
         shared.withLock { shared in
-            shared.segments.removeAll { $0.entry.id == segment.entry.id }
+            shared.removeSegments([segment.entry.id])
             if !isEmpty { shared.insert(StoredSegment(entry: entry, reader: reader)) }
             shared.removed.add(removed)
         }

@@ -201,7 +201,7 @@ package struct StatsDReader: ~Copyable {
             cursor = start
             return .badType
         }
-        if kind == .set {
+        if case .set = kind {
             guard !text.isEmpty, first < Self.sampleCapacity else { return .badValue }
             let member = UnsafeRawBufferPointer(start: bytes + text.lowerBound, count: text.count)
             scratch[first] = MetricSample(value: 0, weight: 1, kind: .set, member: member)
@@ -214,13 +214,13 @@ package struct StatsDReader: ~Copyable {
         }
         for index in first..<sampleCount {
             scratch[index].kind = kind
-            if kind == .gauge {
+            if case .gauge = kind {
                 hasSignedGauge = hasSignedGauge || scratch[index].isDelta
             } else {
                 scratch[index].isDelta = false
                 if scratch[index].value < 0 {
-                    if kind == .counter { return .negativeCounter }
-                    if kind == .timer { return .badValue }
+                    if case .counter = kind { return .negativeCounter }
+                    if case .timer = kind { return .badValue }
                 }
             }
         }

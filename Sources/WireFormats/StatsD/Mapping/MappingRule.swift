@@ -39,6 +39,8 @@ package struct MappingRule: Sendable {
     package var isMilliseconds = false
     package var countName: MappingTemplate?
     package var help: String?
+    /// Of the series it makes; nil: as for their type.
+    package var expirySeconds: Int64?
 
     package init(_ match: String, style: Style, place: String) throws(MappingError) {
         self.match = match
@@ -109,5 +111,6 @@ package struct MappingRule: Sendable {
             identity.countName = countName?.expanded(groups)
         }
         identity.help = help
+        identity.expirySeconds = expirySeconds
     }
 }
