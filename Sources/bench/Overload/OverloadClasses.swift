@@ -6,13 +6,16 @@ extension OverloadBench {
     static let errorShare = 0.001
     static let shedLoads = [2.0, 10, 100]
 
-    /// What was kept of the requests that were answered, in one step.
+    /// What was kept of the requests that were answered with 200, in one step. A client that is told to come again
+    /// still has its spans.
     struct Kept {
         var errors = (offered: 0, kept: 0)
         var ordinary = (offered: 0, kept: 0)
+        /// Spans of requests that were answered with 503 or 429.
+        var returned = 0
         /// Spans that were acknowledged and are not there.
         var lost = 0
-        /// Traces all of whose spans were answered: with some kept, and with all kept.
+        /// Traces of which nothing was told to come again: with some kept, and with all kept.
         var traces = (kept: 0, whole: 0)
         var goodput = 0.0
 
@@ -59,12 +62,17 @@ extension OverloadBench {
         var answered: [TraceID: Int] = [:]
         var acknowledged: [TraceID: Int] = [:]
         var failed: Set<TraceID> = []
+        var torn: Set<TraceID> = []
         var kept = Kept()
         kept.goodput = outcome.goodput
-        for (index, result) in outcome.results.enumerated() where result != .open && result != .unanswered {
+        for (index, result) in outcome.results.enumerated() {
             let number = outcome.firstNumber + index
+            let isTaken = result == .accepted || result == .partlyAccepted
+            if result == .refused { kept.returned += templates.spans(of: number) }
             for traceID in templates.traceIDs(of: number) {
                 let id = templates.id(of: traceID, round: number / templates.count)
+                if !isTaken { torn.insert(id) }
+                guard isTaken else { continue }
                 answered[id, default: 0] += 1
                 if result == .accepted { acknowledged[id, default: 0] += 1 }
                 if templates.traces[traceID]?.isError == true { failed.insert(id) }
@@ -76,7 +84,7 @@ extension OverloadBench {
             kept.lost += max(0, (acknowledged[id] ?? 0) - there)
             let counts = (offered: spans, kept: min(there, spans))
             if failed.contains(id) { kept.errors += counts } else { kept.ordinary += counts }
-            if there > 0 {
+            if there > 0, !torn.contains(id) {
                 kept.traces.kept += 1
                 if there >= spans { kept.traces.whole += 1 }
             }
@@ -92,9 +100,11 @@ extension OverloadBench {
         report.add("capacity_requests_per_second", capacity)
         report.add("times_capacity", Self.shedLoads)
         report.add("share_of_traces_with_errors", Self.errorShare)
-        report.add("kept_of_answered_spans_of_traces_with_errors", steps.map(\.errorShare))
-        report.add("kept_of_answered_spans_of_other_traces", steps.map(\.ordinaryShare))
+        report.add("kept_of_traces_with_errors", steps.map(\.errorShare))
+        report.add("kept_of_other_traces", steps.map(\.ordinaryShare))
         report.add("answered_spans_of_traces_with_errors", steps.map { Double($0.errors.offered) })
+        report.add("answered_spans_of_other_traces", steps.map { Double($0.ordinary.offered) })
+        report.add("spans_told_to_come_again", steps.map { Double($0.returned) })
         report.add("goodput_spans_per_second", steps.map(\.goodput))
         report.add("errors_kept_limit", 0.9999)
         report.add("acknowledged_spans_lost", lost)
