@@ -3,12 +3,11 @@ import gzip
 import json
 import math
 import re
-import struct
+import socket
 import time
 import zlib
 
 import pytest
-import requests
 import zstandard
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
@@ -89,7 +88,7 @@ def test_invalid_utf8_is_replaced_and_counted(daemon):
     daemon.start()
     assert everywhere(daemon, trace_id)[0] == jaeger, "as it was logged"
     # In JSON it is no text at all.
-    reply = daemon.post("/v1/traces", data=b'{"resourceSpans":"\xff"}', headers={"Content-Type": "application/json"})
+    reply = daemon.post("/v1/traces", data=b'{"x":"\xff"}', headers={"Content-Type": "application/json"})
     assert reply.status_code == 400 and "UTF-8" in reply.text
 
 
@@ -210,7 +209,7 @@ def test_times_long_ago_and_far_ahead(tmp_path):
         assert found(daemon, start=now - 2 * YEAR, end=now - YEAR + 10**9) == [ids["a year ago"].hex()]
         assert set(found(daemon, start=now + YEAR // 2)) == {ids[name].hex() for name in ("next year", "2262", "the end")}
         # No clock moved: nothing has expired, and what comes now is kept as well.
-        at(daemon, now, now + 10**6, 280 + restarts)
+        at(daemon, now + 1_000, now + 10**6, 280 + restarts)
         ledger = daemon.ledger()
         assert ledger["balanced"] and ledger["spans"]["store"]["expired"] == 0
         assert ledger["spans"]["store"]["live"] == len(starts) + 1 + restarts
@@ -306,10 +305,8 @@ def test_query_bombs_are_answered_at_once(shared_daemon, path, query):
     (b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", 404), (b"GET / HTTP/3.0\r\nHost: localhost\r\n\r\n", 505),
 ], ids=["media type", "encoding", "method", "trace", "connect", "path", "version"])
 def test_what_is_not_known_is_named(shared_daemon, head, status):
-    import socket
     host, port = shared_daemon.address["http"].rsplit(":", 1)
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(head)
         reply = connection.recv(65536)
-    assert reply.split(b" ")[1] in ((b"400", b"404", b"405") if status in (404, 405) else (str(status).encode(), b"400"
-                                    if status == 505 else str(status).encode())), reply[:300]
+    assert reply.split(b" ")[1] == str(status).encode(), reply[:300]

@@ -47,7 +47,7 @@ struct FuzzCoverageTests {
             $0.output[1].substring.map(String.init)
         }
         #expect(Set(names) == Set(declared) && names.count > 30)
-        let labels = fuzz.matches(of: try Regex(#"(?:name: |spans\(\s*)"([a-z0-9-]+)""#)).compactMap {
+        let labels = fuzz.matches(of: try Regex(#"(?:FuzzTarget\(\s*name: |spans\(\s*)"([a-z0-9-]+)""#)).compactMap {
             $0.output[1].substring.map(String.init)
         }.filter { $0 != "canary" }
         #expect(labels.count == declared.count)
