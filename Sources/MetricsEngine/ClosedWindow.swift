@@ -90,9 +90,11 @@ struct HistogramSecond: Sendable {
     var bytes: Int { parts.count * MemoryLayout<Part>.stride + words.count * 4 }
 
     /// Appends a series' buckets.
-    mutating func append(_ part: Part, buckets: borrowing ExponentialBuckets) {
+    /// - Parameter unit: what one in them stands for.
+    mutating func append(_ part: Part, buckets: borrowing ExponentialBuckets, unit: Double = 1) {
         var isWide = false
-        buckets.forEach { _, weight in
+        buckets.forEach { _, count in
+            let weight = count * unit
             if weight != weight.rounded(.towardZero) || weight > 65_535 { isWide = true }
         }
         var part = part
@@ -102,7 +104,8 @@ struct HistogramSecond: Sendable {
         part.isWide = isWide
         var added = words
         words = []
-        buckets.forEach { index, weight in
+        buckets.forEach { index, count in
+            let weight = count * unit
             let key = UInt32(UInt16(bitPattern: index)) << 16
             if isWide {
                 added.append(key)

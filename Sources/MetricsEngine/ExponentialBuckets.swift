@@ -33,6 +33,11 @@ struct ExponentialBuckets: ~Copyable {
 
     var slots: Int { mask + 1 }
 
+    /// Multiplies all weights.
+    mutating func scale(by factor: Double) {
+        for slot in 0...mask where keys[slot] != Self.freeKey { counts[slot] *= factor }
+    }
+
     /// Adds `weight` to a bucket given at schema 8.
     @inline(__always)
     mutating func add(_ weight: Double, at recordedIndex: Int16) {

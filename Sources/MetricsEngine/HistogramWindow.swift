@@ -3,6 +3,9 @@ struct HistogramWindow: ~Copyable {
     var sum = 0.0
     var least = Double.infinity
     var greatest = -Double.infinity
+    /// What one in `classic` and `buckets` stands for: the weight of all observations as long as they have the same, so
+    /// that they are counted and not added up; 0 before the first.
+    private(set) var unit = 0.0
     let classic: UnsafeMutablePointer<Double>
     var buckets: ExponentialBuckets
 
@@ -14,10 +17,26 @@ struct HistogramWindow: ~Copyable {
 
     deinit { classic.deallocate() }
 
+    /// What to add for an observation whose weight is not the unit.
+    @inline(never)
+    mutating func addend(for weight: Double) -> Double {
+        if unit == 0 {
+            unit = weight
+            return 1
+        }
+        if unit != 1 {
+            for bucket in 0..<ClassicBuckets.largestCount { classic[bucket] *= unit }
+            buckets.scale(by: unit)
+            unit = 1
+        }
+        return weight
+    }
+
     mutating func clear() {
         sum = 0
         least = .infinity
         greatest = -.infinity
+        unit = 0
         classic.update(repeating: 0, count: ClassicBuckets.largestCount)
         buckets.clear()
     }

@@ -26,6 +26,8 @@ struct MetricsStore: ~Copyable {
         var sum = 0.0
         var extent = ValueExtent()
         var classic: [Double]
+        /// What rounding took from `classic`; empty as long as all is whole.
+        private var remainders: [Double] = []
         var buckets: ExponentialBuckets
         /// Some of `buckets` are estimates made of classic counts, so they are no native histogram.
         var isEstimate = false
@@ -33,6 +35,20 @@ struct MetricsStore: ~Copyable {
         init(bucketCount: Int) {
             classic = Array(repeating: 0, count: bucketCount)
             buckets = ExponentialBuckets(schema: MetricsStore.storedSchema, largestSlots: 2_048)
+        }
+
+        func add(_ weight: Double, toClassic index: Int) {
+            if remainders.isEmpty {
+                if weight == weight.rounded(.towardZero) {
+                    classic[index] += weight
+                    return
+                }
+                remainders = Array(repeating: 0, count: classic.count)
+            }
+            var sum = CompensatedSum(classic[index], remainder: remainders[index])
+            sum.add(weight)
+            classic[index] = sum.value
+            remainders[index] = sum.remainder
         }
     }
 
@@ -50,6 +66,8 @@ struct MetricsStore: ~Copyable {
     var members: [[UInt32]] = []
     var series: [SeriesRegistry.Series] = []
     var values: [Double] = []
+    /// What rounding took from the values of counters that do not count in whole numbers.
+    private var remainders: [UInt32: Double] = [:]
     var hasValue: [Bool] = []
     /// Unix second from which each series counts, over all restarts: its sender's, or that of its first value; 0
     /// without one.
@@ -131,7 +149,12 @@ struct MetricsStore: ~Copyable {
             let index = Int(change.series)
             guard index < values.count, !isVacant(index) else { continue }
             if !hasValue[index], !isState { resume(index) }
-            values[index] = change.isLevel ? change.value : values[index] + change.value
+            if change.isLevel {
+                values[index] = change.value
+                if !remainders.isEmpty { remainders[change.series] = nil }
+            } else {
+                add(change.value, to: change.series)
+            }
             note(index, in: window, isState: isState)
         }
         var offset = 0
@@ -158,6 +181,20 @@ struct MetricsStore: ~Copyable {
     func bounds(of id: UInt32) -> [Double] {
         Int(id) < series.count && !isVacant(Int(id)) ? family(of: id).bounds : []
     }
+
+    private mutating func add(_ change: Double, to series: UInt32) {
+        let index = Int(series)
+        if change == change.rounded(.towardZero), remainders.isEmpty || remainders[series] == nil {
+            values[index] += change
+            return
+        }
+        var sum = CompensatedSum(values[index], remainder: remainders[series] ?? 0)
+        sum.add(change)
+        values[index] = sum.value
+        remainders[series] = sum.remainder == 0 ? nil : sum.remainder
+    }
+
+    mutating func forgetRemainder(_ series: UInt32) { remainders[series] = nil }
 
     private mutating func keep(_ entry: SeriesExemplar) {
         // Since it was found under its number a series may have been removed, and the number be another's.
@@ -188,7 +225,7 @@ struct MetricsStore: ~Copyable {
         if let layout = ClassicBuckets(rawValue: part.layout), layout != family(of: part.series).buckets {
             ClassicFolding.add(counts, of: layout.bounds, to: &histogram.classic, of: bounds)
         } else {
-            for (index, weight) in counts.enumerated() { histogram.classic[index] += weight }
+            for (index, weight) in counts.enumerated() where weight != 0 { histogram.add(weight, toClassic: index) }
         }
         histogram.isEstimate = histogram.isEstimate || part.isEstimate
         window.histograms.merge(part, into: &histogram.buckets)

@@ -43,6 +43,7 @@ extension MetricsStore {
             starts[index] = 0
             rates.reset(id, to: 0)
             histograms[id] = nil
+            forgetRemainder(id)
             forgetMembers(id)
             exemplars.forget(id)
             expiry.remove(id)

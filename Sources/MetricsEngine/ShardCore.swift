@@ -13,8 +13,9 @@ struct ShardCore: ~Copyable {
         var counter = KeyCache.noSeries
     }
 
-    /// `spread` is a level whose extremes lie in `spreads`, at the index that is the payload.
-    private enum State: UInt8 { case clean, change, level, histogram, set, spread }
+    /// `spread` is a level whose extremes lie in `spreads`, `sampled` a change that lies in `sampled`; the payload is the
+    /// index there.
+    private enum State: UInt8 { case clean, change, level, histogram, set, spread, sampled }
 
     var keys: KeyCache
     private let queue: WindowQueue
@@ -30,6 +31,7 @@ struct ShardCore: ~Copyable {
     private var windows = HistogramWindowPool()
     private var sets: [(series: UInt32, members: DistinctSet)] = []
     private var spreads: [(last: Double, spread: GaugeSpread)] = []
+    private var sampled: [SampledCount] = []
     private var exemplars = ExemplarSecond()
     private var second: Int64 = 0
     private var scales = UnitScales()
@@ -224,7 +226,10 @@ struct ShardCore: ~Copyable {
     @inline(__always)
     mutating func apply(_ sample: MetricSample, to series: UInt32) {
         switch sample.kind {
-        case .counter: change(by: sample.value, series)
+        case .counter:
+            // Beyond 2^52 there are no fractions; adding it rounds them away. `rounded` would be a call.
+            let isWhole = (sample.value + 0x1p52) - 0x1p52 == sample.value
+            if isWhole { change(by: sample.value, series) } else { changeFraction(by: sample.value, series) }
         case .gauge:
             if sample.isDelta { change(by: sample.value, series) } else { set(sample.value, series) }
         case .timer: observe(sample.value / 1_000, weight: sample.weight, series)
@@ -242,8 +247,26 @@ struct ShardCore: ~Copyable {
             touch(series)
         } else if cell.pointee.state == .change {
             cell.pointee.payload = (Double(bitPattern: cell.pointee.payload) + value).bitPattern
+        } else if cell.pointee.state == .sampled {
+            changeFraction(by: value, series)
         } else {
             changeLevel(by: value, series)
+        }
+    }
+
+    /// A counter whose increments are no whole numbers, mostly because it is sampled.
+    @inline(never)
+    private mutating func changeFraction(by value: Double, _ series: UInt32) {
+        let cell = cells + Int(series)
+        switch cell.pointee.state {
+        case .clean, .change:
+            if cell.pointee.state == .clean { touch(series) }
+            sampled.append(SampledCount(Double(bitPattern: cell.pointee.payload)))
+            cell.pointee.state = .sampled
+            cell.pointee.payload = UInt64(sampled.count - 1)
+            sampled[sampled.count - 1].add(value)
+        case .sampled: sampled[Int(cell.pointee.payload)].add(value)
+        case .level, .histogram, .set, .spread: changeLevel(by: value, series)
         }
     }
 
@@ -291,9 +314,10 @@ struct ShardCore: ~Copyable {
         window.pointee.sum += value * weight
         if value < window.pointee.least { window.pointee.least = value }
         if value > window.pointee.greatest { window.pointee.greatest = value }
+        let count = weight == window.pointee.unit ? 1 : window.pointee.addend(for: weight)
         let classic = window.pointee.classic  // see countLine
-        classic[bounds.index(of: value, layout: Int(cell.pointee.layout))] += weight
-        window.pointee.buckets.add(weight, at: index.index(of: value))
+        classic[bounds.index(of: value, layout: Int(cell.pointee.layout))] += count
+        window.pointee.buckets.add(count, at: index.index(of: value))
     }
 
     @inline(never)
@@ -357,19 +381,24 @@ struct ShardCore: ~Copyable {
             case .spread:
                 let last = spreads[Int(cell.pointee.payload)].last
                 scalars.append(ScalarChange(value: last, series: series, isLevel: true))
+            case .sampled:
+                let value = sampled[Int(cell.pointee.payload)].total
+                scalars.append(ScalarChange(value: value, series: series, isLevel: false))
             case .histogram:
                 guard let window = Self.window(cell.pointee.payload) else { break }
+                let unit = window.pointee.unit
                 let layout = cell.pointee.layout
                 let part = HistogramSecond.Part(
                     sum: window.pointee.sum, least: window.pointee.least, greatest: window.pointee.greatest,
                     series: series, firstWord: 0, bucketCount: 0, schema: 0, isWide: false, layout: layout)
-                histograms.append(part, buckets: window.pointee.buckets)
+                histograms.append(part, buckets: window.pointee.buckets, unit: unit)
                 let counts = UnsafeBufferPointer(
                     start: window.pointee.classic, count: bounds.bucketCount(Int(layout)))
-                classic.append(contentsOf: counts)
+                classic.append(contentsOf: counts.lazy.map { $0 * unit })
                 if cell.pointee.counter != KeyCache.noSeries {
                     scalars.append(
-                        ScalarChange(value: counts.reduce(0, +), series: cell.pointee.counter, isLevel: false))
+                        ScalarChange(
+                            value: counts.reduce(0, +) * unit, series: cell.pointee.counter, isLevel: false))
                 }
                 cell.pointee.sizeHint = UInt8(truncatingIfNeeded: windows.put(window))
             }
@@ -382,6 +411,7 @@ struct ShardCore: ~Copyable {
         defer {
             sets = []
             spreads.removeAll(keepingCapacity: true)
+            sampled.removeAll(keepingCapacity: true)
             closedLines = total
         }
         return ClosedWindow(

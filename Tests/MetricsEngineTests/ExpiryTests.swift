@@ -76,7 +76,7 @@ struct ExpiryTests {
         for list in [records, checkpoint] {
             let other = MetricsEngine(expiry: policy(1_000))
             for record in list { #expect(other.restore(record)) }
-            #expect(snapshot(other, at: 1_005).count == 4)
+            #expect(snapshot(other, at: 1_004).count == 4)
             #expect(snapshot(other, at: 1_007) == ["long_total": 1])
         }
         for second in Int64(1_002)...1_100 { step(engine, second: second) }

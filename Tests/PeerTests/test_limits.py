@@ -50,6 +50,24 @@ def test_a_quiet_counter_goes_stale_and_returns_without_a_reset(tmp_path):
         assert daemon.stop() == 0
 
 
+def test_the_ttl_of_a_mapping_rule(tmp_path):
+    mapping = tmp_path / "m.yaml"
+    mapping.write_text("mappings:\n- match: short.*\n  name: brief\n  labels: {kind: $1}\n  ttl: 3s\n")
+    daemon = Daemon(tmp_path / "data", f"--statsd-mapping={mapping}")
+    send(daemon, "short.a:1|c\nlong.a:1|c\n")
+    eventually(lambda: metric(daemon, 'brief_total{kind="a"}') == 1)
+    eventually(lambda: metric(daemon, 'brief_total{kind="a"}') is None, seconds=10)
+    assert metric(daemon, "long_a_total") == 1
+    send(daemon, "short.a:2|c\n")
+    eventually(lambda: metric(daemon, 'brief_total{kind="a"}') == 3)
+    # The rule's time is in the log: the series goes after a restart, without another line, too.
+    daemon.kill()
+    daemon.start()
+    eventually(lambda: metric(daemon, 'brief_total{kind="a"}') is None, seconds=10)
+    assert metric(daemon, "long_a_total") == 1
+    assert daemon.stop() == 0
+
+
 def test_a_removed_counter_goes_on_through_kills(tmp_path):
     daemon = Daemon(tmp_path / "data", f"--http=127.0.0.1:{free_port()}", "--expire-counters=4s")
     prometheus = Prometheus(tmp_path, daemon.address["http"])

@@ -22,17 +22,9 @@ struct OTLPProtobufDecoder: ~Copyable {
     init(bodyBytes: Int) { spans = SpanAssembler(bodyBytes: bodyBytes) }
 
     mutating func decodeRequest(_ cursor: inout ProtobufCursor) throws(WireError) {
-        var index = 0
-        while !cursor.isAtEnd {
-            let tag = try cursor.readTag()
-            guard tag == bytesTag(1) else {
-                try cursor.skip(tag, known: 1 << 1)
-                continue
-            }
-            let message = try cursor.readMessage()
+        try cursor.forEachMessage(1, "resourceSpans", isChecked: false) { (index, message) throws(WireError) in
             spans.place.resource = index
-            do { try decodeResourceSpans(message) } catch { throw error.within("resourceSpans[\(index)]") }
-            index += 1
+            try decodeResourceSpans(message)
         }
     }
 
@@ -51,17 +43,9 @@ struct OTLPProtobufDecoder: ~Copyable {
         }
         spans.beginResource(resource)
         cursor = message
-        var index = 0
-        while !cursor.isAtEnd {
-            let tag = try cursor.readTag()
-            guard tag == bytesTag(2) else {
-                try cursor.pass(tag)
-                continue
-            }
-            let inner = try cursor.readMessage()
+        try cursor.forEachMessage(2, "scopeSpans", isChecked: true) { (index, message) throws(WireError) in
             spans.place.scope = index
-            do { try decodeScopeSpans(inner) } catch { throw error.within("scopeSpans[\(index)]") }
-            index += 1
+            try decodeScopeSpans(message)
         }
     }
 
@@ -99,17 +83,9 @@ struct OTLPProtobufDecoder: ~Copyable {
         }
         spans.beginScope(scope)
         cursor = message
-        var index = 0
-        while !cursor.isAtEnd {
-            let tag = try cursor.readTag()
-            guard tag == bytesTag(2) else {
-                try cursor.pass(tag)
-                continue
-            }
-            let inner = try cursor.readMessage()
+        try cursor.forEachMessage(2, "spans", isChecked: true) { (index, message) throws(WireError) in
             spans.place.span = index
-            do { try decodeSpan(inner) } catch { throw error.within("spans[\(index)]") }
-            index += 1
+            try decodeSpan(message)
         }
     }
 

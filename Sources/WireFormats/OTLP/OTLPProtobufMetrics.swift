@@ -18,17 +18,9 @@ struct OTLPProtobufMetrics {
     var collector = PointCollector()
 
     mutating func decodeRequest(_ cursor: inout ProtobufCursor) throws(WireError) {
-        var index = 0
-        while !cursor.isAtEnd {
-            let tag = try cursor.readTag()
-            guard tag == bytesTag(1) else {
-                try cursor.skip(tag, known: 1 << 1)
-                continue
-            }
-            let message = try cursor.readMessage()
+        try cursor.forEachMessage(1, "resourceMetrics", isChecked: false) { (index, message) throws(WireError) in
             collector.place.resource = index
-            do { try decodeResourceMetrics(message) } catch { throw error.within("resourceMetrics[\(index)]") }
-            index += 1
+            try decodeResourceMetrics(message)
         }
     }
 
@@ -46,17 +38,9 @@ struct OTLPProtobufMetrics {
         }
         collector.set(resource)
         cursor = message
-        var index = 0
-        while !cursor.isAtEnd {
-            let tag = try cursor.readTag()
-            guard tag == bytesTag(2) else {
-                try cursor.pass(tag)
-                continue
-            }
-            let inner = try cursor.readMessage()
+        try cursor.forEachMessage(2, "scopeMetrics", isChecked: true) { (index, message) throws(WireError) in
             collector.place.scope = index
-            do { try decodeScopeMetrics(inner) } catch { throw error.within("scopeMetrics[\(index)]") }
-            index += 1
+            try decodeScopeMetrics(message)
         }
     }
 
@@ -90,17 +74,9 @@ struct OTLPProtobufMetrics {
         }
         collector.beginScope(scope)
         cursor = message
-        var index = 0
-        while !cursor.isAtEnd {
-            let tag = try cursor.readTag()
-            guard tag == bytesTag(2) else {
-                try cursor.pass(tag)
-                continue
-            }
-            let inner = try cursor.readMessage()
+        try cursor.forEachMessage(2, "metrics", isChecked: true) { (index, message) throws(WireError) in
             collector.place.metric = index
-            do { try decodeMetric(inner) } catch { throw error.within("metrics[\(index)]") }
-            index += 1
+            try decodeMetric(message)
         }
     }
 

@@ -30,7 +30,8 @@ struct MetricsCommand: AsyncParsableCommand {
             abstract: "Show the series of one metric.",
             discussion: """
                 NAME is the name Prometheus sees on /metrics, without _bucket, _sum or _count for histograms. \
-                Values of *_seconds are shown as durations in the table and in seconds in JSON.
+                Values of *_seconds are shown as durations in the table and in seconds in JSON. The bars are what a \
+                counter or a histogram grew by, or what a gauge was, in the last five minutes.
 
                 EXAMPLES:
                   crest metrics get order_count_total
@@ -65,13 +66,17 @@ struct MetricsCommand: AsyncParsableCommand {
                 }
                 query.append(("quantile", quantile))
             }
-            for text in label { query.append(("label", try TagCondition.normalize(text, option: "--label"))) }
+            var conditions: [(name: String, value: String)] = []
+            for text in label { conditions.append(("label", try TagCondition.normalize(text, option: "--label"))) }
+            query += conditions
             let nothing = "no series named '\(SafeText.escape(name))'" + (label.isEmpty ? "" : " with these labels")
-            let answer = try await server.connect().get("/api/crest/v1/series", query, unknown: nothing)
+            let connection = try server.connect()
+            let answer = try await connection.get("/api/crest/v1/series", query, unknown: nothing)
             let series = answer["series"]?.items ?? []
             guard !series.isEmpty else { throw Failure.unknown(nothing) }
             if output == .json { return printJSON(answer) }
-            printTable(SeriesTable.values(answer, quantile: quantile))
+            let bars = await RecentBars(of: name, conditions, from: connection)
+            printTable(SeriesTable.values(answer, quantile: quantile, bars: bars))
             MetricsCommand.noteCut(answer)
         }
     }

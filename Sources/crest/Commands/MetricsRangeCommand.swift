@@ -102,6 +102,15 @@ struct RangeTable {
         return table
     }
 
+    /// The bars alone, by series.
+    func bars(_ series: [JSONValue]) -> [String: String] {
+        Dictionary(
+            series.map { item in
+                let cells = row(item)
+                return (cells[4], cells[3])
+            }, uniquingKeysWith: { first, _ in first })
+    }
+
     private func row(_ item: JSONValue) -> [String] {
         let name = item["name"]?.text ?? ""
         let times = numbers(item["time"])

@@ -2,32 +2,39 @@
 enum SeriesTable {
     /// One row a series: labels and value, or count, mean and quantile of a histogram. Where a quantile was asked
     /// for and there are several series, the last row is the quantile over all of them.
-    static func values(_ answer: JSONValue, quantile: String?) -> Table {
+    static func values(_ answer: JSONValue, quantile: String?, bars: RecentBars = .none) -> Table {
         let series = answer["series"]?.items ?? []
-        guard series.contains(where: { $0["count"] != nil }) else { return plainValues(series) }
+        guard series.contains(where: { $0["count"] != nil }) else { return plainValues(series, bars) }
         var headings: [(title: String, alignment: Table.Alignment)] = [("COUNT", .right), ("MEAN", .right)]
         if let quantile { headings.append((quantileHeading(quantile), .right)) }
-        var table = Table(headings + [("SERIES", .left)])
+        var table = Table(headings + barHeading(bars) + [("SERIES", .left)])
         for item in series {
             let name = item["name"]?.text ?? ""
             let count = item["count"]?.float ?? item["value"]?.float ?? 0
             let mean = count > 0 ? item["sum"]?.float.map { $0 / count } : nil
             var cells = [NumberText.format(count), mean.map { measure($0, name) } ?? "-"]
             if quantile != nil { cells.append(quantileValue(item).map { measure($0, name) } ?? "-") }
-            table.append(cells + [identity(name, item["labels"])])
+            let title = identity(name, item["labels"])
+            table.append(cells + (bars.isEmpty ? [] : [bars[title]]) + [title])
         }
         if quantile != nil, series.count > 1, let overall = quantileValue(answer) {
             let count = answer["quantile"]?["observations"]?.float.map(NumberText.format) ?? ""
-            table.append([count, "", measure(overall, series.first?["name"]?.text ?? ""), "(all of them)"])
+            let cells = [count, "", measure(overall, series.first?["name"]?.text ?? "")]
+            table.append(cells + (bars.isEmpty ? [] : [""]) + ["(all of them)"])
         }
         return table
     }
 
-    private static func plainValues(_ series: [JSONValue]) -> Table {
-        var table = Table([("VALUE", .right), ("SERIES", .left)])
+    private static func barHeading(_ bars: RecentBars) -> [(title: String, alignment: Table.Alignment)] {
+        bars.isEmpty ? [] : [("LAST 5 MIN", .left)]
+    }
+
+    private static func plainValues(_ series: [JSONValue], _ bars: RecentBars) -> Table {
+        var table = Table([("VALUE", .right)] + barHeading(bars) + [("SERIES", .left)])
         for item in series {
             let value = item["value"]?.float.map(NumberText.format) ?? item["value"]?.text ?? "-"
-            table.append([value, identity(item["name"]?.text ?? "", item["labels"])])
+            let title = identity(item["name"]?.text ?? "", item["labels"])
+            table.append([value] + (bars.isEmpty ? [] : [bars[title]]) + [title])
         }
         return table
     }
