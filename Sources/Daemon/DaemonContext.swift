@@ -74,6 +74,7 @@ extension CrestDaemon {
         status.headSpanCount = Int(clamping: terms.headSpans)
         status.headBytes = terms.headBytes
         status.walBytes = terms.walBytes
+        status.snapshotHeldBytes = store.space.snapshotBytes
         status.classes = store.classes.map {
             ClassFacts(name: $0.retentionClass.name, segments: $0.segments, spans: $0.spans, bytes: $0.bytes)
         }

@@ -13,6 +13,10 @@ extension DaemonMetrics {
             .gauge(
                 "crest_disk_ballast_bytes", "Bytes set aside for the time when the disk is full.",
                 Double(space.ballastBytes)),
+            .gauge(
+                "crest_snapshot_held_bytes",
+                "Bytes of segments that only snapshots hold; they count towards no limit of retention.",
+                Double(space.snapshotBytes)),
         ]
     }
 }

@@ -22,6 +22,21 @@ struct ChecksumTests {
         }
     }
 
+    @Test("Long runs go three lanes at a time; each length around their ends is what a bit at a time gives")
+    func lanes() {
+        let bytes = (0..<9_300).map { UInt8(truncatingIfNeeded: $0 &* $0 &>> 3 &+ $0) }
+        var sums: [UInt32] = [0]
+        for byte in bytes {
+            var state = ~(sums.last ?? 0) ^ UInt32(byte)
+            for _ in 0..<8 { state = state >> 1 ^ (state & 1 == 0 ? 0 : 0x82F6_3B78) }
+            sums.append(~state)
+        }
+        for length in [1_023, 2_048] + Array(3_060...3_090) + Array(6_140...6_150) + Array(9_214...9_220) {
+            #expect(crc32c(Array(bytes[..<length])) == sums[length], "\(length) bytes")
+            #expect(crc32c(Array(bytes[5..<length]), continuing: sums[5]) == sums[length], "\(length - 5) bytes")
+        }
+    }
+
     @Test("Every flipped bit changes the sum")
     func flips() {
         let bytes = Array("a short record".utf8)

@@ -85,7 +85,10 @@ def test_a_stopped_directory(tmp_path):
     assert facts["spans"] == 80
     rows = json.loads(crest("store", "ls", str(data), "-o", "json").stdout)
     assert sum(row["spans"] for row in rows) == 80 and rows[0]["level"] == 0 and rows[0]["traces"] == 20
-    assert "LEVEL" in crest("store", "ls", facts["path"]).stdout
+    assert rows[0]["class"] == "mixed" and rows[0]["halvings"] == 0
+    listed = crest("store", "ls", facts["path"])
+    assert "LEVEL" in listed.stdout and "mixed" in listed.stdout
+    assert "snapshots alone" not in crest("store", "ls", str(data)).stderr
     used = crest("store", "restore", facts["path"], "--to", str(data))
     assert used.returncode == 1 and "not empty" in used.stderr
     assert crest("store", "restore", str(tmp_path), "--to", str(tmp_path / "x")).returncode == 1

@@ -58,8 +58,12 @@ struct SnapshotTests {
         let store = try fixture.open()
         fixture.commit([spans.batch(20)])
         let made = try store.snapshot()
+        #expect(store.space.snapshotBytes == 0, "the store has the same segment")
         store.applyRetention(now: fixture.clock.now)
         #expect(store.ledgerTerms.live == 0 && store.ledgerTerms.expired == 20)
+        #expect(store.space.snapshotBytes == made.snapshot.bytes && made.snapshot.bytes > 0)
+        _ = try store.snapshot()
+        #expect(store.space.snapshotBytes == made.snapshot.bytes, "an empty one holds nothing more")
         let (copy, _) = try Self.restored(Self.folder(made.id, of: fixture.disk))
         copy.acknowledged = fixture.acknowledged
         #expect(try copy.missing().isEmpty)
@@ -67,15 +71,16 @@ struct SnapshotTests {
             fixture.clock.advance(seconds: 3_600)
             store.applyRetention(now: fixture.clock.now)
         }
-        #expect(store.snapshots().count == 1)
+        #expect(store.snapshots().count == 2)
         store.applyRetention(now: 20_000 * day + 365 * day)
-        #expect(store.snapshots().count == 1, "a step of the clock removes nothing")
+        #expect(store.snapshots().count == 2, "a step of the clock removes nothing")
         for _ in 0..<2 {
             fixture.clock.advance(seconds: 3_600)
             store.applyRetention(now: fixture.clock.now)
         }
         #expect(store.snapshots().isEmpty)
         #expect(!fixture.disk.paths.contains { $0.hasPrefix("snapshots/") })
+        #expect(store.space.snapshotBytes == 0)
     }
 
     /// Stops at every disk call of a snapshot: it is then whole or none, and the store has lost nothing.

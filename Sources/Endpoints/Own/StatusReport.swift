@@ -30,6 +30,7 @@ enum StatusReport {
         json.number("headSpans", status.headSpanCount)
         json.number("headBytes", status.headBytes)
         json.number("walBytes", status.walBytes)
+        json.number("snapshotHeldBytes", status.snapshotHeldBytes)
         json.number("pinnedTraces", status.pinnedTraceCount)
         json.key("classes")
         json.beginObject()

@@ -113,6 +113,8 @@ package struct DaemonStatus: Sendable {
     package var headSpanCount = 0
     package var headBytes: UInt64 = 0
     package var walBytes: UInt64 = 0
+    /// Of segments that only snapshots hold.
+    package var snapshotHeldBytes: UInt64 = 0
     /// Of those classes of which there are segments.
     package var classes: [ClassFacts] = []
     package var pinnedTraceCount = 0

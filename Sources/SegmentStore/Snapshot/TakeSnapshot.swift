@@ -28,7 +28,9 @@ extension SegmentStore {
                 manifest.closedInOrder = true
                 manifest.clockHighWater = state.clock.highWater
                 manifest.stored = manifest.liveSpans &+ manifest.removed.total
-                return try write(manifest)
+                let made = try write(manifest)
+                noteHeldBytes()
+                return made
             }
         }
     }
@@ -48,6 +50,7 @@ extension SegmentStore {
             guard turn.lastLook == 0 || now > turn.lastLook &+ Self.lookNanoseconds else { return }
             turn.lastLook = now
             removeUnfinished()
+            defer { noteHeldBytes() }
             guard let age = configuration.snapshotAge else { return }
             for old in snapshots() where now > old.snapshot.created && now - old.snapshot.created > age {
                 remove(old.id)

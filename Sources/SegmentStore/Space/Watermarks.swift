@@ -47,6 +47,8 @@ package struct SpaceReport: Hashable, Sendable {
     package var totalBytes: UInt64 = 0
     package var level = SpaceLevel.ample
     package var ballastBytes: UInt64 = 0
+    /// What only snapshots hold, at most a minute ago; see ``SnapshotHolding``.
+    package var snapshotBytes: UInt64 = 0
 
     package init() {}
 }
