@@ -9,6 +9,8 @@ package enum SpanRejection: String, CaseIterable, Sendable {
     case malformed
     case busy
     case readOnly = "read_only"
+    /// Given up under load; see ``SpanClass``.
+    case shed
 }
 
 /// Why a whole request was refused. The raw value is the `reason` label of `crest_requests_rejected_total`.
@@ -109,6 +111,10 @@ package final class Ledger: Sendable {
     package let spansInFlight = Atomic<Int64>(0)
     package let spansTruncated = Atomic<UInt64>(0)
     package let spansRejected = ReasonCounters<SpanRejection>()
+    /// Shed when they came. Those still in the regret ring are in flight, the others rescued or rejected as shed.
+    package let spansShed = ReasonCounters<SpanClass>()
+    /// Shed at first and then stored.
+    package let spansRescued = Atomic<UInt64>(0)
 
     package let requestsReceived = Atomic<UInt64>(0)
     package let requestsRejected = ReasonCounters<RequestRejection>()
