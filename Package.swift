@@ -84,8 +84,8 @@ let package = Package(
         .target(
             name: "Daemon",
             dependencies: [
-                "Listeners", "HostIO", "Endpoints", "SegmentStore", "MetricsEngine", "QueryEngine", "WireFormats",
-                "Telemetry", logging, "Yams",
+                "Listeners", "HostIO", "Endpoints", "SegmentStore", "MetricsEngine", "SpanPipeline", "QueryEngine",
+                "WireFormats", "Telemetry", logging, "Yams",
             ], swiftSettings: settings),
         // 7 programs
         .executableTarget(name: "crestd", dependencies: ["Daemon", argumentParser], swiftSettings: settings),
@@ -121,7 +121,9 @@ let package = Package(
             "SpanPipelineTests": ["SpanPipeline"],
             "SegmentStoreTests": ["SegmentStore", "QueryEngine", "HostIO"],
             "QueryEngineTests": ["QueryEngine"],
-            "EndpointsTests": ["Endpoints", "WireFormats", "MetricsEngine", "QueryEngine", "SegmentStore"],
+            "EndpointsTests": [
+                "Endpoints", "WireFormats", "MetricsEngine", "SpanPipeline", "QueryEngine", "SegmentStore",
+            ],
             "ListenersTests": ["Listeners", "Endpoints", "CLinux"] + nio + http2,
             "DaemonTests": ["Daemon", "Endpoints", "WireFormats", logging],
             "CrestClientTests": ["CrestClient", "WireFormats", metrics, tracing],

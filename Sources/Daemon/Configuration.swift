@@ -30,6 +30,7 @@ package struct Configuration: Hashable, Sendable {
     package var dataDirectory = ""
     package var durability = Durability.synced
     package var memoryLimit: UInt64 = 0
+    package var mixedBatch = MixedBatch.retry
     package var logFormat = LogFormat.text
     package var logLevel = LogLevel.info
     /// Nanoseconds from arrival; nil: for ever.

@@ -4,6 +4,7 @@ internal import Listeners
 package import Logging
 internal import MetricsEngine
 internal import SegmentStore
+internal import SpanPipeline
 internal import Synchronization
 internal import Telemetry
 
@@ -25,6 +26,8 @@ package final class CrestDaemon: Sendable {
     let tls: TLSServer?
     let startedAt = SystemClock.now()
     let datagramSources = DatagramSources(since: SystemClock.now())
+    let load = LoadSignal()
+    let shedder: LoadShedder
     let bound = Mutex<[ListenerName: [ListenerAddress]]>([:])
     let udp = Mutex<[(name: String, listener: any DatagramListener)]>([])
     let streams = Mutex<[(name: String, listener: LineListener)]>([])
@@ -41,6 +44,7 @@ package final class CrestDaemon: Sendable {
         self.configuration = configuration
         self.log = log
         access = Self.accessControl(configuration)
+        shedder = LoadShedder(ledger: ledger, signal: load, mixedBatch: configuration.mixedBatch)
         tls = try Self.tlsServer(configuration.access)
         disk = try Self.openDirectory(configuration.dataDirectory)
         tally = configuration.durability == .memory ? LineTally() : disk.mapTally() ?? LineTally()
@@ -82,6 +86,7 @@ package final class CrestDaemon: Sendable {
     /// What is due about once a second.
     package func everySecond() {
         service.withLock { $0 }?.advance()
+        shedder.expire()
         door.store?.applyRetention(now: SystemClock.now())
     }
 
@@ -102,6 +107,7 @@ package final class CrestDaemon: Sendable {
         phase.set(.stopping)
         let isDrained = stopListeners(within: limit)
         if !isDrained { log.warning("requests in flight were cut") }
+        shedder.empty()
         let isLogSafe = closeMetricsLog()
         if !isLogSafe { log.error("the metrics log does not have the last seconds of the metrics") }
         let isSafe = door.store?.close() ?? true
@@ -151,6 +157,7 @@ package final class CrestDaemon: Sendable {
         settings.durability = configuration.durability
         settings.headBytes = Int(clamping: configuration.memoryLimit / 32 * 3)
         settings.commitQueueBytes = Int(clamping: configuration.memoryLimit / 8)
+        settings.admission = shedder.admission
         settings.retention = retention(configuration)
         settings.snapshotAge = configuration.snapshotAge
         settings.openSegments = min(settings.openSegments, max(32, HostProcess.descriptorLimit / 4))
@@ -236,8 +243,9 @@ package final class CrestDaemon: Sendable {
         DaemonMetrics(
             store: door.store?.ledgerTerms, scrub: door.store?.scrubCounts, space: door.store?.space,
             metricsLog: metricsLog.withLock { $0 }?.counts, recorder: recorder.withLock { $0 }?.counts,
-            server: server, grpc: grpcServer.counts, datagramSources: datagramSources, udp: udp.withLock { $0 },
-            streams: streams.withLock { $0 }, isReady: phase.isReady && readOnlyReason == nil)
+            server: server, grpc: grpcServer.counts, datagramSources: datagramSources, shedder: shedder,
+            udp: udp.withLock { $0 }, streams: streams.withLock { $0 },
+            isReady: phase.isReady && readOnlyReason == nil)
     }
 
     var seriesCount: Int {

@@ -38,6 +38,7 @@ extension CrestDaemon {
             metrics: metrics.handlers, daemon: questions)
         context.access = access
         context.datagramSources = datagramSources
+        context.shedder = shedder
         if configuration.recorderAge != 0 {
             context.samples = RecorderSampleSource(
                 engine: metrics.engine, segments: { [weak self] in self?.recorder.withLock { $0 } },

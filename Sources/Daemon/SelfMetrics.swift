@@ -1,6 +1,7 @@
 internal import Endpoints
 internal import Listeners
 internal import SegmentStore
+internal import SpanPipeline
 internal import Telemetry
 
 /// The daemon's part of the `crest_*` metrics: the store's terms of the ledger, the listeners, the build.
@@ -13,12 +14,14 @@ struct DaemonMetrics {
     var server: HTTPServer
     var grpc: GRPCCounts
     var datagramSources: DatagramSources
+    var shedder: LoadShedder
     var udp: [(name: String, listener: any DatagramListener)]
     var streams: [(name: String, listener: LineListener)]
     var isReady: Bool
 
     var families: [SelfMetricFamily] {
-        var families = build + connections + calls + datagrams + lineStreams + datagramSources.selfMetrics
+        var families = build + connections + calls + datagrams + lineStreams
+        families += datagramSources.selfMetrics + shedder.selfMetrics
         if let store { families += Self.terms(store) }
         if let scrub { families += Self.scrub(scrub) }
         if let space { families += Self.space(space) }

@@ -49,6 +49,7 @@ package struct Setting: Sendable {
             } text: {
                 SettingText.text(bytes: $0)
             },
+            oneOf("overload-mixed-batch", MixedBatch.retry, \.mixedBatch),
             plain("retention-age", "7d", "must be a duration such as 7d or 12h, or forever", \.retentionAge) { text in
                 if text == "forever" { return .some(nil) }
                 return SettingText.nanoseconds(text).flatMap { $0 > 0 ? .some($0) : nil }

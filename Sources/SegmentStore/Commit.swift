@@ -8,6 +8,7 @@ extension SegmentStore {
     package func commitStep() -> Bool {
         let group = queue.take(bytes: configuration.groupBytes, requests: configuration.groupRequests)
         guard !group.isEmpty else { return false }
+        noteWait(of: group)
         let outcome = commits.withLock { state in commit(group, &state) }
         queue.settle(group)
         switch outcome {

@@ -6,6 +6,8 @@ final class CommitQueue: Sendable {
     struct Request: Sendable {
         let record: WALRecord
         let completion: @Sendable (Result<CommitReceipt, CommitRefusal>) -> Void
+        /// ``MonotonicTime``.
+        let queuedAt = MonotonicTime.now()
     }
 
     private struct Content {

@@ -37,6 +37,8 @@ package final class SegmentStore: Sendable {
     let compactSignal = Signal()
     /// The highest sequence whose sync has returned.
     let durableSequence: Atomic<UInt64>
+    /// When the group before the one under way was taken; ``MonotonicTime``.
+    let lastGroupTaken = Atomic<UInt64>(0)
     let isStopping = Atomic<Bool>(false)
     private let threads = Mutex<[DedicatedThread]>([])
     private let ownerLock: any DiskFile

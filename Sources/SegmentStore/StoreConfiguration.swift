@@ -10,6 +10,8 @@ package struct StoreConfiguration: Sendable {
     package var groupBytes = Limits.groupBytes
     package var groupRequests = Limits.groupRequests
     package var commitQueueBytes = Limits.commitQueueBytes
+    /// Told how long requests wait for the committer.
+    package var admission = AdmissionLevel()
     package var retention = RetentionPolicy()
     /// Nanoseconds after which a snapshot is removed; nil: never.
     package var snapshotAge: UInt64?

@@ -9,6 +9,8 @@ package enum SpanRejection: String, CaseIterable, Sendable {
     case malformed
     case busy
     case readOnly = "read_only"
+    /// Given up under load; see ``SpanClass``.
+    case shed
 }
 
 /// Why a whole request was refused. The raw value is the `reason` label of `crest_requests_rejected_total`.
@@ -111,6 +113,10 @@ package final class Ledger: Sendable {
     /// Spans with a text that was no UTF-8.
     package let spansRepaired = Atomic<UInt64>(0)
     package let spansRejected = ReasonCounters<SpanRejection>()
+    /// Shed when they came. Those still in the regret ring are in flight, the others rescued or rejected as shed.
+    package let spansShed = ReasonCounters<SpanClass>()
+    /// Shed at first and then stored.
+    package let spansRescued = Atomic<UInt64>(0)
 
     package let requestsReceived = Atomic<UInt64>(0)
     package let requestsRejected = ReasonCounters<RequestRejection>()

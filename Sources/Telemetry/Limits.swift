@@ -130,6 +130,25 @@ package enum Limits {
     /// Heads that wait for being sealed; more: 503 with Retry-After, reason `busy`.
     package static let sealingHeads = 2
 
+    // Load shedding; see `LoadShedder`
+    /// Bytes and seconds that shed spans are kept for; beyond either they are given up, reason `shed`.
+    package static let regretRingBytes = 16 << 20
+    package static let regretSeconds: UInt64 = 2
+    /// Slots of one of two generations of traces that are important, 8 bytes each, and how long these are remembered;
+    /// when more come those marked longest are forgotten.
+    package static let interestingSlots = 1 << 17
+    package static let interestingSeconds: UInt64 = 300
+    /// The same of traces that were taken or shed; a forgotten one is decided anew.
+    package static let decisionSlots = 1 << 17
+    package static let decisionSeconds: UInt64 = 10
+    /// Spans of one OTLP body that are looked over; bodies with more are taken or refused as if nothing were overloaded.
+    package static let scannedSpans = 1 << 19
+    /// Services whose latencies are known; with one more all are learned anew.
+    package static let latencyProfiles = 1_024
+    /// Spans looked at of a batch from which latencies are learned, and spans taken between two such batches.
+    package static let learnedSpans = 1_024
+    package static let learnEverySpans: UInt64 = 8_192
+
     // Queries
     /// Traces one search may return; more asked: 400.
     package static let searchLimit = 10_000

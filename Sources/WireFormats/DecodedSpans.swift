@@ -11,6 +11,14 @@ package struct DecodedSpans: Sendable {
     package let message: String
 
     package var rejectedCount: Int { rejected.reduce(0) { $0 + $1.count } }
+
+    /// Without the spans of the batch that are not selected, as if they had not been in the body.
+    package func keeping(_ selection: SpanSelection) -> DecodedSpans {
+        let kept = batch.subset(selection)
+        return DecodedSpans(
+            batch: kept, received: received - batch.spans.count + kept.spans.count, rejected: rejected,
+            message: message)
+    }
 }
 
 /// Counts rejected spans while a body is decoded.
@@ -39,7 +47,7 @@ struct RejectionCount {
         case .badIDLength: "a trace id needs 16 bytes and a span id 8"
         case .spanTooLarge: "the span is larger than \(Limits.spanBytes) bytes"
         case .malformed: "not a valid span"
-        case .busy, .readOnly: reason.rawValue
+        case .busy, .readOnly, .shed: reason.rawValue
         }
     }
 }

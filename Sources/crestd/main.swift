@@ -36,6 +36,12 @@ struct Crestd: ParsableCommand {
     @Flag(help: "Print the configuration with the source of each value and exit.") var printConfig = false
     @Option(help: "What an answer promises: synced, interval, memory. (default: synced)") var durability: String?
     @Option(help: "What buffers and caches may use together. (default: 512MiB)") var memoryLimit: String?
+    @Option(
+        help: """
+            What becomes of a batch that is too much under load: retry refuses it as a whole, shed keeps its important \
+            traces and tells how many spans it did not take. (default: retry)
+            """)
+    var overloadMixedBatch: String?
     @Option(help: "How long spans are kept: 7d, 12h, forever. (default: 7d)") var retentionAge: String?
     @Option(help: "How much is kept: 100GB, or a share of the disk. (default: 80%)") var retentionBytes: String?
     @OptionGroup(title: "Retention by class") var classes: ClassOptions
@@ -58,7 +64,8 @@ struct Crestd: ParsableCommand {
         let single: KeyValuePairs<String, String?> = [
             "http": http, "otlp-http": otlpHttp, "otlp-grpc": otlpGrpc, "zipkin": zipkin, "jaeger-http": jaegerHttp,
             "jaeger-udp": jaegerUdp, "statsd-workers": statsdWorkers, "crest-udp": crestUdp, "data-dir": dataDir,
-            "durability": durability, "memory-limit": memoryLimit, "retention-age": retentionAge,
+            "durability": durability, "memory-limit": memoryLimit,
+            "overload-mixed-batch": overloadMixedBatch, "retention-age": retentionAge,
             "retention-bytes": retentionBytes, "snapshot-age": snapshotAge, "recorder-age": recorderAge,
             "recorder-bytes": recorderBytes, "log-format": logFormat, "log-level": logLevel,
             "insecure-bind": insecureBind ? "true" : nil, "statsd-profile": statsdProfile,

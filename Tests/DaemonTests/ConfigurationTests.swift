@@ -36,7 +36,9 @@ import Testing
         #expect(configuration.retentionAge == 7 * 86_400 * 1_000_000_000)
         #expect(configuration.retentionSpace == .percent(80))
         #expect(configuration.recorderAge == 86_400 * 1_000_000_000 && configuration.recorderBytes == 1 << 30)
-        #expect(configuration.logFormat == .text)
+        #expect(configuration.logFormat == .text && configuration.mixedBatch == .retry)
+        #expect(try resolve(flags: ["overload-mixed-batch": ["shed"]]).configuration.mixedBatch == .shed)
+        #expect(try resolve(environment: ["CREST_OVERLOAD_MIXED_BATCH": "shed"]).configuration.mixedBatch == .shed)
     }
 
     @Test("A flag wins over the environment, that over the file, that over the default")
@@ -77,6 +79,10 @@ import Testing
             (
                 "http: off\ndurability: fsync\n",
                 "crest.yaml:2: durability: 'fsync' must be one of synced, interval, memory"
+            ),
+            (
+                "overload-mixed-batch: drop\n",
+                "crest.yaml:1: overload-mixed-batch: 'drop' must be one of retry, shed"
             ),
             ("http: [a, b]\n", "crest.yaml:1: http must be HOST:PORT or off"),
             (

@@ -11,6 +11,7 @@ struct FuzzTarget: Sendable {
     static let all: [FuzzTarget] = [
         .json,
         .otlpProtobuf,
+        .otlpScan,
         .otlpJSON,
         .zipkinJSON,
         .zipkinProtobuf,

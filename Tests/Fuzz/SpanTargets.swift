@@ -74,7 +74,7 @@ func isJSON(_ text: [UInt8]) -> Bool {
     }
 }
 
-private let spanSeeds: [[SpanRecord]] = {
+let spanSeeds: [[SpanRecord]] = {
     let plain = SpanRecord(
         traceID: TraceID(high: 1, low: 2), spanID: SpanID(3), name: "GET /", kind: 2, start: 1_000_000, end: 2_000_000)
     var full = plain

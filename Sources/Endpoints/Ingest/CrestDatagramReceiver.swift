@@ -1,4 +1,5 @@
 internal import Bytes
+internal import SpanPipeline
 internal import Synchronization
 internal import Telemetry
 internal import WireFormats
@@ -106,10 +107,10 @@ package final class CrestDatagramReceiver {
     /// - Returns: false for bytes that are no OTLP request; nothing is counted then.
     private func store(_ bytes: UnsafeRawBufferPointer, items: Int, _ origin: BatchOrigin) -> Bool {
         do throws(WireError) {
-            let decoded = try decodeOTLPTraces(bytes, origin: origin)
-            if decoded.received != items { sources.noteMiscount() }
-            // A refusal is counted with the spans; there is nobody to tell.
-            context.take(decoded) { _ in }
+            let offer = try context.offer(bytes, origin, from: .datagram) { Array(bytes) }
+            if offer.receivedCount != items { sources.noteMiscount() }
+            // What is shed or refused is counted with the spans; there is nobody to tell.
+            context.take(offer)
             return true
         } catch { return false }
     }

@@ -1,3 +1,4 @@
+internal import SpanPipeline
 internal import Synchronization
 internal import Telemetry
 internal import WireFormats
@@ -35,7 +36,7 @@ enum JaegerIngest {
         if let report = batch.report { call.context.jaegerClients.note(report, ledger: call.ledger) }
         let message = batch.spans.message
         let allBad = batch.spans.received > 0 && batch.spans.batch.spans.isEmpty
-        SpanIntake(call: call).accept(batch.spans, reply: reply) {
+        SpanIntake(call: call).accept(call.context.offer(batch.spans, from: .client), reply: reply) {
             guard allBad else { return Response(status: 202) }
             return call.dialect.malformed(message, for: call.request, ledger: call.ledger)
         }
@@ -54,8 +55,8 @@ package struct JaegerDatagramReceiver: Sendable {
         do throws(WireError) {
             let batch = try decodeJaegerDatagram(datagram, origin: BatchOrigin(arrival: context.now()))
             if let report = batch.report { context.jaegerClients.note(report, ledger: context.ledger) }
-            // A refusal is counted with the spans; there is nobody to tell.
-            context.take(batch.spans) { _ in }
+            // What is shed or refused is counted with the spans; there is nobody to tell.
+            context.take(context.offer(batch.spans, from: .datagram))
         } catch {
             context.ledger.spanDatagramsRejected.add(1, error.kind == .thriftMessage ? .unknownMessage : .malformed)
         }

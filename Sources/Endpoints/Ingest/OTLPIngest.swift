@@ -1,3 +1,4 @@
+internal import SpanPipeline
 internal import Telemetry
 internal import WireFormats
 
@@ -16,14 +17,13 @@ enum OTLPIngest {
         case .failure(let refused): return reply(refused.response)
         }
         let origin = BatchOrigin(tenant: call.context.tenant, arrival: call.context.now())
-        let decoded: DecodedSpans
-        do { decoded = try encoding.decode(body, origin) } catch {
+        let offer: SpanOffer
+        do { offer = try call.context.offer(body, in: encoding, origin, from: .client) } catch {
             reply(call.dialect.malformed("\(error)", for: call.request, ledger: call.ledger))
             return
         }
-        let rejectedCount = decoded.rejectedCount
-        let message = decoded.message
-        SpanIntake(call: call).accept(decoded, reply: reply) {
+        let (rejectedCount, message) = offer.rejection
+        SpanIntake(call: call).accept(offer, reply: reply) {
             encoding.success(rejectedCount: rejectedCount, message: message)
         }
     }

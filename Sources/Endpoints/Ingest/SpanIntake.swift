@@ -1,3 +1,4 @@
+internal import SpanPipeline
 internal import Synchronization
 internal import Telemetry
 internal import WireFormats
@@ -9,13 +10,16 @@ struct SpanIntake: Sendable {
     /// - Parameter success: makes the answer; called when the batch is as durable as promised, or at once when there
     ///   is nothing to store.
     func accept(
-        _ decoded: DecodedSpans, reply: @escaping @Sendable (Response) -> Void,
+        _ offer: SpanOffer, reply: @escaping @Sendable (Response) -> Void,
         success: @escaping @Sendable () -> Response
     ) {
         let call = call
+        guard case .taken(let decoded, let shedCount) = offer else {
+            return reply(call.dialect.busy(.busy(retryAfter: 1), for: call.request, ledger: call.ledger))
+        }
         call.context.take(decoded) { result in
             switch result {
-            case .success(let receipt): reply(success().promising(receipt))
+            case .success(let receipt): reply(success().promising(receipt).telling(shed: shedCount))
             case .failure(let refusal): reply(call.dialect.busy(refusal, for: call.request, ledger: call.ledger))
             }
         }
@@ -31,7 +35,9 @@ extension EndpointContext {
     ) {
         let ledger = ledger
         let spanCount = decoded.batch.spans.count
-        ledger.spansReceived.add(UInt64(decoded.received), ordering: .relaxed)
+        let received = ledger.spansReceived.add(UInt64(decoded.received), ordering: .relaxed)
+        let period = Limits.learnEverySpans
+        if received.oldValue / period != received.newValue / period { shedder.learn(decoded.batch) }
         for (reason, count) in decoded.rejected { ledger.spansRejected.add(UInt64(count), reason) }
         guard spanCount > 0 else {
             return completion(
@@ -62,6 +68,14 @@ extension Response {
         var response = self
         response.headers.append(("crest-durability", receipt.durability.rawValue))
         response.headers.append(("crest-seq", String(receipt.sequence)))
+        return response
+    }
+
+    /// Says how many spans were shed, in every protocol; most have no word for it.
+    fileprivate func telling(shed count: Int) -> Response {
+        guard count > 0 else { return self }
+        var response = self
+        response.headers.append(("crest-shed", String(count)))
         return response
     }
 }

@@ -1,3 +1,4 @@
+internal import SpanPipeline
 internal import Telemetry
 internal import WireFormats
 
@@ -79,7 +80,7 @@ enum ZipkinIngest {
     ) {
         let message = decoded.message
         let allBad = decoded.received > 0 && decoded.batch.spans.isEmpty
-        SpanIntake(call: call).accept(decoded, reply: reply) {
+        SpanIntake(call: call).accept(call.context.offer(decoded, from: .client), reply: reply) {
             guard allBad else { return Response(status: 202) }
             return call.dialect.malformed(message, for: call.request, ledger: call.ledger)
         }

@@ -58,6 +58,12 @@ extension Ledger {
             .counters(
                 "crest_spans_rejected_total", "Spans refused, by reason.", by: "reason",
                 spansRejected.counts.map { ($0.reason.rawValue, $0.count) }),
+            .counters(
+                "crest_spans_shed_total", "Spans not taken under load when they came, by the class of their trace.",
+                by: "class", spansShed.counts.map { ($0.reason.rawValue, $0.count) }),
+            .counter(
+                "crest_spans_rescued_total", "Of these, stored after all, because their trace became important.",
+                spansRescued.load(ordering: .relaxed)),
             .gauge(
                 "crest_spans_in_flight", "Spans received and not yet stored.",
                 Double(spansInFlight.load(ordering: .relaxed))),

@@ -99,6 +99,9 @@ enum LedgerReport {
         json.number("repaired", ledger.spansRepaired.load(ordering: .relaxed))
         json.key("rejected")
         write(ledger.spansRejected.counts.map { ($0.reason.rawValue, $0.count) }, to: &json)
+        json.key("shed")
+        write(ledger.spansShed.counts.map { ($0.reason.rawValue, $0.count) }, to: &json)
+        json.number("rescued", ledger.spansRescued.load(ordering: .relaxed))
         json.number("difference", account.difference)
         let store = account.store
         json.key("store")

@@ -1,4 +1,5 @@
 package import QueryEngine
+package import SpanPipeline
 package import Telemetry
 
 /// Everything the endpoints may use, handed in by the daemon or a test. No endpoint opens a file or reads a clock.
@@ -18,6 +19,7 @@ package struct EndpointContext: Sendable {
     var tenant = BatchOrigin.defaultTenant
     package let jaegerClients = JaegerClients()
     package var datagramSources: DatagramSources
+    package var shedder: LoadShedder
 
     package init(
         sink: any SpanSink, source: any SpanSource, ledger: Ledger, durability: Durability = .synced,
@@ -32,6 +34,7 @@ package struct EndpointContext: Sendable {
         self.metrics = metrics
         self.daemon = daemon
         datagramSources = DatagramSources(since: now())
+        shedder = LoadShedder(ledger: ledger)
     }
 }
 

@@ -10,7 +10,14 @@ package import Telemetry
 package func decodeOTLPTraces(
     _ body: UnsafeRawBufferPointer, origin: BatchOrigin
 ) throws(WireError) -> DecodedSpans {
-    var decoder = OTLPProtobufDecoder(bodyBytes: body.count)
+    try decodeOTLPTraces(body, origin: origin, keeping: nil)
+}
+
+/// The same of some spans only, numbered as they come; others are passed over as if they were not there.
+package func decodeOTLPTraces(
+    _ body: UnsafeRawBufferPointer, origin: BatchOrigin, keeping selection: SpanSelection?
+) throws(WireError) -> DecodedSpans {
+    var decoder = OTLPProtobufDecoder(bodyBytes: body.count, selection: selection)
     if var cursor = ProtobufCursor(body) { try decoder.decodeRequest(&cursor) }
     return decoder.spans.finish(origin)
 }
@@ -18,8 +25,19 @@ package func decodeOTLPTraces(
 /// The levels above a span: request, resource and scope.
 struct OTLPProtobufDecoder: ~Copyable {
     var spans: SpanAssembler
+    private let selection: SpanSelection?
+    /// Spans met so far, for the selection.
+    private var spanIndex = 0
 
-    init(bodyBytes: Int) { spans = SpanAssembler(bodyBytes: bodyBytes) }
+    init(bodyBytes: Int, selection: SpanSelection? = nil) {
+        spans = SpanAssembler(bodyBytes: bodyBytes)
+        self.selection = selection
+    }
+
+    private mutating func isNextSelected(_ selection: SpanSelection) -> Bool {
+        spanIndex += 1
+        return selection.contains(spanIndex - 1)
+    }
 
     mutating func decodeRequest(_ cursor: inout ProtobufCursor) throws(WireError) {
         try cursor.forEachMessage(1, "resourceSpans", isChecked: false) { (index, message) throws(WireError) in
@@ -85,6 +103,7 @@ struct OTLPProtobufDecoder: ~Copyable {
         cursor = message
         try cursor.forEachMessage(2, "spans", isChecked: true) { (index, message) throws(WireError) in
             spans.place.span = index
+            if let selection, !isNextSelected(selection) { return }
             try decodeSpan(message)
         }
     }
