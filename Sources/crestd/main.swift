@@ -34,7 +34,12 @@ struct Crestd: ParsableCommand {
     @Flag(help: "Check the configuration and exit: 0 good, 78 bad.") var checkConfig = false
     @Flag(help: "Print the configuration with the source of each value and exit.") var printConfig = false
     @Option(help: "What an answer promises: synced, interval, memory. (default: synced)") var durability: String?
-    @Option(help: "What buffers and caches may use together. (default: 512MiB)") var memoryLimit: String?
+    @Option(
+        help: """
+            What the process should use, from which buffers and requests have their shares. (default: 60 % of the \
+            control group's limit, else 512MiB)
+            """)
+    var memoryLimit: String?
     @Option(help: "How long spans are kept: 7d, 12h, forever. (default: 7d)") var retentionAge: String?
     @Option(help: "How much is kept: 100GB, or a share of the disk. (default: 80%)") var retentionBytes: String?
     @OptionGroup(title: "Retention by class") var classes: ClassOptions
@@ -50,6 +55,7 @@ struct Crestd: ParsableCommand {
     @Option(help: "A mapping file, or spring-http; may be repeated. A change needs a restart.")
     var statsdMapping: [String] = []
     @OptionGroup(title: "Access") var access: AccessOptions
+    @OptionGroup(title: "Admission") var admission: AdmissionOptions
     @OptionGroup(title: "Limits of metric series") var metricLimits: MetricLimitOptions
     @Flag(help: "Allow addresses that other machines reach, without TLS or tokens.") var insecureBind = false
 
@@ -64,7 +70,7 @@ struct Crestd: ParsableCommand {
             "statsd-gauge-sign": statsdGaugeSign, "crest-udp-key-file": crestUdpKeyFile,
         ]
         var flags = ["statsd": statsd, "statsd-mapping": statsdMapping].filter { !$0.value.isEmpty }
-        for (name, values) in access.texts { flags[name] = values }
+        for (name, values) in access.texts + admission.texts { flags[name] = values }
         for (name, value) in classes.texts { flags[name] = [value] }
         for (name, value) in Array(single) + metricLimits.settings { if let value { flags[name] = [value] } }
         return DaemonProgram(

@@ -14,6 +14,9 @@ package struct EndpointContext: Sendable {
     package var samples: (any SampleSource)?
     package var daemon: DaemonQuestions
     package var access = AccessControl()
+    package var admission: AdmissionControl
+    /// Who sent the request, for the limits on spans; nil for datagrams.
+    var sender: IngestSender?
     /// Whose spans are written and read.
     var tenant = BatchOrigin.defaultTenant
     package let jaegerClients = JaegerClients()
@@ -32,6 +35,7 @@ package struct EndpointContext: Sendable {
         self.metrics = metrics
         self.daemon = daemon
         datagramSources = DatagramSources(since: now())
+        admission = AdmissionControl()
     }
 }
 

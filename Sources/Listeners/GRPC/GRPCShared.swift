@@ -1,11 +1,13 @@
+internal import Endpoints
 internal import Synchronization
 internal import Telemetry
 internal import WireFormats
 
-/// What all connections of a gRPC server share: the counters, the drain mark, and the body budget of the HTTP server.
+/// What all connections of a gRPC server share: the counters, the drain mark, and the HTTP server's memory budget.
 final class GRPCShared: Sendable {
     let limits: GRPCLimits
-    private let http: HTTPShared
+    /// Which calls and HTTP requests have in common.
+    let budget: MemoryBudget
     let open = Atomic<Int>(0)
     let calls = Atomic<Int>(0)
     private let accepted = Atomic<UInt64>(0)
@@ -22,12 +24,8 @@ final class GRPCShared: Sendable {
 
     init(limits: GRPCLimits, http: HTTPShared) {
         self.limits = limits
-        self.http = http
+        budget = http.budget
     }
-
-    /// The body budget, which calls and HTTP requests have in common.
-    func reserve(_ count: Int) -> Bool { http.reserve(count) }
-    func release(_ count: Int) { http.release(count) }
 
     var drains: Bool { draining.load(ordering: .relaxed) }
     func startDrain() { draining.store(true, ordering: .relaxed) }
