@@ -29,8 +29,12 @@ package struct Configuration: Hashable, Sendable {
     package var statsDWorkers: Int?
     package var dataDirectory = ""
     package var durability = Durability.synced
-    package var memoryLimit: UInt64 = 0
     package var mixedBatch = MixedBatch.retry
+    /// Nil: by the limit of the control group.
+    package var memoryLimit: UInt64?
+    /// What that comes to, filled in when the sources are resolved.
+    package var memory = MemoryLimit(setting: nil, groupBytes: nil, machineBytes: nil)
+    package var rates = AdmissionRates()
     package var logFormat = LogFormat.text
     package var logLevel = LogLevel.info
     /// Nanoseconds from arrival; nil: for ever.

@@ -40,6 +40,12 @@ package struct ConfigurationSources: Sendable {
             }
             resolved.origins[setting.name] = origin
         }
+        resolved.configuration.memory = MemoryLimit(
+            setting: resolved.configuration.memoryLimit, readFile: readFile)
+        if resolved.configuration.memory.isCut {
+            let bytes = SettingText.text(bytes: resolved.configuration.memory.bytes)
+            resolved.warnings.append("--memory-limit is more memory than there is; the limit is \(bytes)")
+        }
         try checkReach(resolved)
         try resolved.configuration.access.load(readFile)
         try loadMappings(&resolved)

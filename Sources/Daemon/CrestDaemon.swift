@@ -23,6 +23,7 @@ package final class CrestDaemon: Sendable {
     let grpcServer: GRPCServer
     let disk: HostDisk
     let access: AccessControl
+    let admission: AdmissionControl
     let tls: TLSServer?
     let startedAt = SystemClock.now()
     let datagramSources = DatagramSources(since: SystemClock.now())
@@ -45,11 +46,15 @@ package final class CrestDaemon: Sendable {
         self.log = log
         access = Self.accessControl(configuration)
         shedder = LoadShedder(ledger: ledger, signal: load, mixedBatch: configuration.mixedBatch)
+        let budget = Self.memoryBudget(configuration, load)
+        admission = AdmissionControl(
+            budget: budget, settings: configuration.rates.settings, clock: SystemClock.monotonic)
         tls = try Self.tlsServer(configuration.access)
         disk = try Self.openDirectory(configuration.dataDirectory)
         tally = configuration.durability == .memory ? LineTally() : disk.mapTally() ?? LineTally()
         do {
-            server = try HTTPServer(limits: Self.limits(configuration), loopThreads: 2, poolThreads: 2)
+            server = try HTTPServer(
+                budget: budget, loopThreads: 2, poolThreads: 2, queryThreads: Self.queryThreads)
             grpcServer = try GRPCServer(beside: server)
         } catch {
             throw StartFailure(.runtime, "cannot start event loops: \(error)")
@@ -124,13 +129,6 @@ package final class CrestDaemon: Sendable {
         return server.drain(within: limit - (ContinuousClock.now - start)) && isGRPCDrained
     }
 
-    /// Shares of the memory limit; at 512 MiB they are those of `Limits`.
-    private static func limits(_ configuration: Configuration) -> HTTPLimits {
-        var limits = HTTPLimits()
-        limits.bodyBytesInFlight = max(Int(clamping: configuration.memoryLimit / 8 * 3), limits.bodyBytes)
-        return limits
-    }
-
     // MARK: Parts
 
     private static func openDirectory(_ path: String) throws(StartFailure) -> HostDisk {
@@ -155,8 +153,9 @@ package final class CrestDaemon: Sendable {
     func storeSettings() -> StoreConfiguration {
         var settings = StoreConfiguration(wallClock: SystemClock.now)
         settings.durability = configuration.durability
-        settings.headBytes = Int(clamping: configuration.memoryLimit / 32 * 3)
-        settings.commitQueueBytes = Int(clamping: configuration.memoryLimit / 8)
+        // Shares of the memory limit; at 512 MiB they are those of `Limits`.
+        settings.headBytes = Int(clamping: configuration.memory.bytes / 32 * 3)
+        settings.commitQueueBytes = Int(clamping: configuration.memory.bytes / 8)
         settings.admission = shedder.admission
         settings.retention = retention(configuration)
         settings.snapshotAge = configuration.snapshotAge
@@ -233,7 +232,7 @@ package final class CrestDaemon: Sendable {
             engine: configuration.metricLimits.engine(tally), ledger: ledger, now: SystemClock.now, dialect: dialect,
             selfMetrics: { [weak self] in
                 guard let self else { return [] }
-                return metrics.families + reloads.families + (tls?.families ?? [])
+                return metrics.families + admission.selfMetrics + reloads.families + (tls?.families ?? [])
             },
             recorder: { [weak self] in self?.recorder.withLock { $0 } },
             spanSeries: configuration.metricLimits.spanSeries)

@@ -37,6 +37,7 @@ extension CrestDaemon {
             sink: door, source: door, ledger: ledger, durability: configuration.durability, now: SystemClock.now,
             metrics: metrics.handlers, daemon: questions)
         context.access = access
+        context.admission = admission
         context.datagramSources = datagramSources
         context.shedder = shedder
         if configuration.recorderAge != 0 {

@@ -12,9 +12,15 @@ struct HTTPWiring: Sendable {
     var service: HTTPService {
         HTTPService(
             respond: { [self] in respond($0, $1, $2) },
-            preempt: { [self] in phase.isReady ? router.refusal(beforeBodyOf: $0, listener: role) : closedDoor($0) },
-            isBlocking: { [self] in router.work(for: $0, listener: role) == .pool },
-            refuse: { [self] in refuse($0, target: $1) })
+            preempt: { [self] in phase.isReady ? router.refusal(beforeBodyOf: &$0, listener: role) : closedDoor($0) },
+            lane: { [self] in
+                switch router.work(for: $0, listener: role) {
+                case .inline: .loop
+                case .pool: .pool
+                case .query: .query
+                }
+            },
+            refuse: { [self] in refuse($0, $1) })
     }
 
     private func respond(_ request: Request, _ budget: QueryBudget, _ reply: @escaping @Sendable (Response) -> Void) {
@@ -30,14 +36,18 @@ struct HTTPWiring: Sendable {
         let ledger = router.context.ledger
         ledger.requestsReceived.add(1, ordering: .relaxed)
         ledger.requestsRejected.add(1, .busy)
-        return Response(
+        let response = Response(
             status: 503, headers: [("content-type", "text/plain; charset=utf-8"), ("retry-after", "1")],
             body: Array("not ready, nothing of this request was stored; try again later\n".utf8))
+        return router.context.admission.finish(response, to: request)
     }
 
-    private func refuse(_ refusal: HTTPRefusal, target: String) -> Response {
-        if case .bodyTooLarge = refusal {
-            return router.tooLarge(Request(method: "POST", target: target), listener: role)
+    private func refuse(_ refusal: HTTPRefusal, _ head: Request) -> Response {
+        switch refusal {
+        case .bodyTooLarge: return router.tooLarge(head, listener: role)
+        case .busy: return router.busy(head, listener: role)
+        case .queries: return router.tooManyQueries(head, listener: role)
+        default: break
         }
         let ledger = router.context.ledger
         ledger.requestsReceived.add(1, ordering: .relaxed)

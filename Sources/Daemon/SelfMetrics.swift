@@ -49,9 +49,7 @@ struct DaemonMetrics {
             .counter(
                 "crest_http_connections_refused_total", "HTTP connections closed because there were too many.",
                 server.connectionsRefused),
-            .gauge(
-                "crest_http_body_bytes_in_flight", "Bytes of bodies being received or answered.",
-                Double(server.bodyBytesInFlight)),
+            .gauge("crest_queries_in_flight", "Queries that run and wait.", Double(server.queriesInFlight)),
         ]
     }
 

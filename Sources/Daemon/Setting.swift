@@ -44,10 +44,12 @@ package struct Setting: Sendable {
                 $0
             },
             oneOf("durability", Durability.synced, \.durability),
-            plain("memory-limit", "512MiB", "must be a size of at least 64MiB, such as 512MiB", \.memoryLimit) { text in
-                SettingText.bytes(text).flatMap { $0 >= 64 << 20 ? $0 : nil }
+            plain("memory-limit", "auto", "must be a size of at least 64MiB, such as 512MiB, or auto", \.memoryLimit) {
+                text in
+                if text == "auto" { return .some(nil) }
+                return SettingText.bytes(text).flatMap { $0 >= MemoryLimit.smallestBytes ? .some($0) : nil }
             } text: {
-                SettingText.text(bytes: $0)
+                $0.map { SettingText.text(bytes: $0) } ?? "auto"
             },
             oneOf("overload-mixed-batch", MixedBatch.retry, \.mixedBatch),
             plain("retention-age", "7d", "must be a duration such as 7d or 12h, or forever", \.retentionAge) { text in
@@ -98,7 +100,7 @@ package struct Setting: Sendable {
             } text: {
                 "\($0)"
             },
-        ] + access + metricLimits
+        ] + access + admission + metricLimits
 
     private static func listener(_ name: ListenerName) -> Setting {
         let isStatsD = name == .statsD

@@ -6,6 +6,14 @@ package struct Request: Sendable {
     /// Names in lower case, in the order received.
     package var headers: [(name: String, value: String)]
     package var body: [UInt8]
+    /// Where it came from; nil when nobody knows.
+    package var peer: PeerAddress?
+    /// What it holds of the memory budget; nil until its body begins.
+    package var reservation: MemoryReservation?
+    /// When it was complete, in nanoseconds of a clock that never steps; zero when nobody looked.
+    package var completedNanoseconds: UInt64 = 0
+    /// Bytes of the body that a rate limit has seen already.
+    var chargedBytes = 0
 
     package init(method: String, target: String, headers: [(name: String, value: String)] = [], body: [UInt8] = []) {
         self.method = method

@@ -40,7 +40,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     private let service: HTTPService
-    private let pool: NIOThreadPool
+    private let pools: HTTPPools
     private let table: HTTPConnectionTable
     private var limits: HTTPLimits { table.shared.limits }
 
@@ -64,16 +64,16 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var request = HTTPConnection.noRequest
     private static let noRequest = Request(method: "", target: "")
     private var budget: QueryBudget?
-    private var reservedBytes = 0
+    private var peer: PeerAddress?
     private var closesAfterResponse = false
     /// The end of a request came while its answer was held back.
     private var isRequestWhole = false
     /// Tells replies to this request from late ones to an earlier one.
     private var requestNumber: UInt64 = 0
 
-    init(service: HTTPService, pool: NIOThreadPool, table: HTTPConnectionTable) {
+    init(service: HTTPService, pools: HTTPPools, table: HTTPConnectionTable) {
         self.service = service
-        self.pool = pool
+        self.pools = pools
         self.table = table
     }
 
@@ -81,6 +81,7 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        peer = context.channel.remoteAddress.flatMap { PeerAddress($0) }
         table.add(self)
     }
 
@@ -219,6 +220,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         request = Request(
             method: head.method.rawValue, target: head.uri,
             headers: head.headers.map { ($0.name.lowercased(), $0.value) })
+        request.peer = peer
         if hasBody { beginBody(length) }
     }
 
@@ -227,7 +229,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         let announced = length ?? 0
         guard announced <= limits.bodyBytes else { return refuse(.bodyTooLarge(limit: limits.bodyBytes)) }
         let expectsContinue = request.header("expect")?.lowercased() == "100-continue"
-        if let response = service.preempt(request) {
+        if let response = service.preempt(&request) {
             // A short body is cheaper to drop than a new connection to make.
             let isShort = length.map { $0 <= 1 << 20 } ?? false
             return preempt(with: response, closing: expectsContinue || !isShort)
@@ -263,20 +265,20 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func collect(_ bytes: ByteBuffer) {
         let total = request.body.count &+ bytes.readableBytes
         guard total <= limits.bodyBytes else { return refuse(.bodyTooLarge(limit: limits.bodyBytes)) }
-        // Chunked bodies have announced nothing; they take their budget in steps.
-        if total > reservedBytes && !reserve(max(total &- reservedBytes, 64 << 10)) {
-            return refuse(.busy(retryAfter: 1))
-        }
+        // Chunked bodies have announced nothing; they take their memory as they come.
+        guard reserve(total) else { return refuse(.busy(retryAfter: 1)) }
         bytes.withUnsafeReadableBytes { request.body.append(contentsOf: $0) }
     }
 
+    /// Takes the memory for a body of so many bytes.
     private func reserve(_ count: Int) -> Bool {
-        guard table.shared.reserve(count) else { return false }
-        reservedBytes += count
-        return true
+        let reservation = request.reservation ?? MemoryReservation(table.shared.budget)
+        request.reservation = reservation
+        return reservation.cover(body: count) == nil
     }
 
     private func hand() {
+        request.completedNanoseconds = monotonicNanoseconds()
         let request = self.request
         self.request.body = []
         let budget = QueryBudget()
@@ -291,9 +293,22 @@ final class HTTPConnection: ChannelDuplexHandler {
                 eventLoop.execute { connection.value.complete(response, number: number) }
             }
         }
-        guard service.isBlocking(request) else { return service.respond(request, budget, reply) }
-        pool.submit { [service] state in
-            if case .active = state { service.respond(request, budget, reply) }
+        switch service.lane(request) {
+        case .loop: service.respond(request, budget, reply)
+        case .pool:
+            pools.pool.submit { [service] state in
+                if case .active = state { service.respond(request, budget, reply) }
+            }
+        case .query:
+            let shared = table.shared
+            guard shared.enterQuery() else { return reply(service.refuse(.queries, request)) }
+            pools.queries.submit { [service] state in
+                guard case .active = state else { return shared.leaveQuery() }
+                service.respond(request, budget) { response in
+                    shared.leaveQuery()
+                    reply(response)
+                }
+            }
         }
     }
 
@@ -302,7 +317,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func complete(_ response: Response, number: UInt64) {
         guard case .answering = state, number == requestNumber else { return }
         budget = nil
-        releaseBody()
+        releaseMemory()
         guard let delay = table.delay(of: response) else { return deliver(response) }
         table.eventLoop.assumeIsolated().scheduleTask(in: delay) { [self] in
             if case .answering = state, number == requestNumber { deliver(response) }
@@ -333,9 +348,10 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private func refuse(_ refusal: HTTPRefusal) {
         closesAfterResponse = true
-        releaseBody()
         if case .receiving = state { request.body = [] } else { request = Self.noRequest }
-        send(service.refuse(refusal, request.target))
+        request.peer = peer
+        send(service.refuse(refusal, request))
+        releaseMemory()
         linger()
     }
 
@@ -383,16 +399,17 @@ final class HTTPConnection: ChannelDuplexHandler {
         since = .now()
     }
 
-    private func releaseBody() {
-        table.shared.release(reservedBytes)
-        reservedBytes = 0
+    private func releaseMemory() {
+        request.reservation?.release()
+        request.reservation = nil
     }
 
     private func finish() {
         if case .closed = state { return }
         enter(.closed)
         budget?.cancel()
-        releaseBody()
+        // What still works on the request holds its memory until that is done.
+        request = Self.noRequest
         backlog.removeAll()
         table.remove(self)
         table.shared.leave()

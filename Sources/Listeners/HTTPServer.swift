@@ -1,3 +1,4 @@
+package import Endpoints
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -11,17 +12,25 @@ package final class HTTPServer: Sendable {
     let shared: HTTPShared
     let group: MultiThreadedEventLoopGroup
     let pool: NIOThreadPool
+    let queryPool: NIOThreadPool
     private let tables: [NIOLoopBound<HTTPConnectionTable>]
     private let servers = Mutex<[any Channel]>([])
 
     /// - Parameters:
+    ///   - budget: the memory that requests may hold; nil: as the limits say.
     ///   - loopThreads: event loops, at least 1.
     ///   - poolThreads: threads for blocking answers, at least 1.
-    package init(limits: HTTPLimits = HTTPLimits(), loopThreads: Int = 2, poolThreads: Int = 2) throws {
-        shared = HTTPShared(limits: limits)
+    ///   - queryThreads: queries that run at the same time, at least 1.
+    package init(
+        limits: HTTPLimits = HTTPLimits(), budget: MemoryBudget? = nil, loopThreads: Int = 2, poolThreads: Int = 2,
+        queryThreads: Int = 2
+    ) throws {
+        shared = HTTPShared(limits: limits, budget: budget)
         group = MultiThreadedEventLoopGroup(numberOfThreads: max(loopThreads, 1))
         pool = NIOThreadPool(numberOfThreads: max(poolThreads, 1))
         pool.start()
+        queryPool = NIOThreadPool(numberOfThreads: max(queryThreads, 1))
+        queryPool.start()
         let shared = shared
         tables = try group.makeIterator().map { loop in
             try loop.submit {
@@ -48,7 +57,8 @@ package final class HTTPServer: Sendable {
     }
 
     private func bootstrap(_ service: HTTPService, _ tls: TLSServer?) -> ServerBootstrap {
-        let (shared, pool, tables) = (shared, pool, tables)
+        let (shared, tables) = (shared, tables)
+        let pools = HTTPPools(pool: pool, queries: queryPool)
         return ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 512)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -67,7 +77,7 @@ package final class HTTPServer: Sendable {
                     if let tls {
                         try channel.pipeline.syncOperations.addHandlers(try tls.handlers(for: .http1))
                     }
-                    let handler = HTTPConnection(service: service, pool: pool, table: table)
+                    let handler = HTTPConnection(service: service, pools: pools, table: table)
                     try channel.pipeline.syncOperations.addHandler(
                         ByteToMessageHandler(HTTPRequestDecoder(limits: shared.limits)))
                     try channel.pipeline.syncOperations.addHandler(handler)
@@ -88,6 +98,7 @@ package final class HTTPServer: Sendable {
         for table in tables { try? table.eventLoop.submit { table.value.closeAll() }.wait() }
         try? group.syncShutdownGracefully()
         try? pool.syncShutdownGracefully()
+        try? queryPool.syncShutdownGracefully()
         return isDone
     }
 
@@ -95,8 +106,16 @@ package final class HTTPServer: Sendable {
     package var connectionsAccepted: UInt64 { shared.connectionsAccepted.load(ordering: .relaxed) }
     /// Closed at accept because there were `HTTPLimits.connections` already.
     package var connectionsRefused: UInt64 { shared.connectionsRefused.load(ordering: .relaxed) }
-    /// Bytes of request bodies being received or answered.
-    package var bodyBytesInFlight: Int { shared.bodyBytes.load(ordering: .relaxed) }
+    /// Bytes that requests hold of the memory budget.
+    package var bodyBytesInFlight: Int { shared.budget.reservedBytes }
+    /// Queries that run and wait.
+    package var queriesInFlight: Int { shared.queries.load(ordering: .relaxed) }
+}
+
+/// The threads on which requests are answered that may not be answered on an event loop.
+struct HTTPPools: Sendable {
+    let pool: NIOThreadPool
+    let queries: NIOThreadPool
 }
 
 extension HTTPDecoder where In == HTTPServerRequestPart, Out == HTTPServerResponsePart {

@@ -10,28 +10,37 @@ package struct HTTPService: Sendable {
             _ request: Request, _ budget: QueryBudget, _ reply: @escaping @Sendable (Response) -> Void
         ) -> Void
 
+    /// Where ``respond`` runs.
+    package enum Lane: Sendable {
+        /// On the event loop: it never waits.
+        case loop
+        /// On a thread pool: it may block.
+        case pool
+        /// On a pool of its own, for which only `HTTPLimits.queries` may wait: it may take long.
+        case query
+    }
+
     package var respond: Respond
     /// The answer to a request whose body need not be read, asked when its head is there and a body follows.
-    /// Nil: the body is read and ``respond`` asked.
-    package var preempt: @Sendable (_ head: Request) -> Response?
-    /// True when ``respond`` may take long or block, so that it must not run on an event loop.
-    package var isBlocking: @Sendable (Request) -> Bool
+    /// Nil: the body is read and ``respond`` asked. May reserve memory for the request, which has no body yet.
+    package var preempt: @Sendable (_ head: inout Request) -> Response?
+    package var lane: @Sendable (Request) -> Lane
     /// The answer to a request that the listener refuses by itself. The target is empty when it was not readable.
-    package var refuse: @Sendable (_ refusal: HTTPRefusal, _ target: String) -> Response
+    package var refuse: @Sendable (_ refusal: HTTPRefusal, _ head: Request) -> Response
 
     package init(
-        respond: @escaping Respond, preempt: @escaping @Sendable (_ head: Request) -> Response? = { _ in nil },
-        isBlocking: @escaping @Sendable (Request) -> Bool = { _ in false },
-        refuse: @escaping @Sendable (HTTPRefusal, String) -> Response = { refusal, _ in refusal.response }
+        respond: @escaping Respond, preempt: @escaping @Sendable (_ head: inout Request) -> Response? = { _ in nil },
+        lane: @escaping @Sendable (Request) -> Lane = { _ in .loop },
+        refuse: @escaping @Sendable (HTTPRefusal, Request) -> Response = { refusal, _ in refusal.response }
     ) {
         self.respond = respond
         self.preempt = preempt
-        self.isBlocking = isBlocking
+        self.lane = lane
         self.refuse = refuse
     }
 }
 
-/// Why a listener answers a request without asking the service. The connection is closed after each.
+/// Why a listener answers a request without asking the service. The connection is closed after each but `queries`.
 package enum HTTPRefusal: Hashable, Sendable {
     /// Not HTTP/1.x, or malformed.
     case malformed(String)
@@ -40,8 +49,10 @@ package enum HTTPRefusal: Hashable, Sendable {
     case headerTooLarge(limit: Int)
     case slowHeader(seconds: Int)
     case slowBody(seconds: Int)
-    /// The bodies being received fill their budget.
+    /// What requests hold fills the memory budget.
     case busy(retryAfter: Int)
+    /// As many queries run and wait as may.
+    case queries
 
     package var status: Int {
         switch self {
@@ -49,7 +60,7 @@ package enum HTTPRefusal: Hashable, Sendable {
         case .slowHeader, .slowBody: 408
         case .bodyTooLarge: 413
         case .headerTooLarge: 431
-        case .busy: 503
+        case .busy, .queries: 503
         case .version: 505
         }
     }
@@ -63,6 +74,7 @@ package enum HTTPRefusal: Hashable, Sendable {
         case .slowHeader(let seconds): "the request's headers took longer than \(seconds) s"
         case .slowBody(let seconds): "the request's body came too slowly or took longer than \(seconds) s"
         case .busy: "too many bytes are being received; try again later"
+        case .queries: "as many queries run and wait as may; try again later"
         }
     }
 
@@ -72,14 +84,19 @@ package enum HTTPRefusal: Hashable, Sendable {
         case .malformed, .version: .malformed
         case .bodyTooLarge, .headerTooLarge: .tooLarge
         case .slowHeader, .slowBody: .timeout
-        case .busy: .busy
+        case .busy: .memory
+        case .queries: .queries
         }
     }
 
     /// The plain-text answer.
     package var response: Response {
         var headers = [("content-type", "text/plain; charset=utf-8")]
-        if case .busy(let seconds) = self { headers.append(("retry-after", "\(seconds)")) }
+        switch self {
+        case .busy(let seconds): headers.append(("retry-after", "\(seconds)"))
+        case .queries: headers.append(("retry-after", "1"))
+        default: break
+        }
         return Response(status: status, headers: headers, body: Array("\(message)\n".utf8))
     }
 }
@@ -91,8 +108,10 @@ package struct HTTPLimits: Sendable {
     /// Bytes of a request line and its headers, and fields among them; more: 431.
     package var headerBytes = Limits.headerBytes
     package var headerFields = 128
-    /// Bytes of all bodies being received or answered; beyond: 503 with Retry-After.
+    /// Bytes that all requests may hold when the server is given no budget; beyond: 503 with Retry-After.
     package var bodyBytesInFlight = 192 << 20
+    /// Queries that run and wait; more: 503.
+    package var queries = Limits.queriesAtOnce
     /// Open connections; more are closed at once.
     package var connections = 1_024
     /// Of them, of one address (IPv4, or an IPv6 /64).

@@ -1,7 +1,7 @@
 internal import Synchronization
 internal import Telemetry
 
-/// Batches that wait for the committer, bounded in bytes. Any thread adds, one takes.
+/// Batches that wait for the committer, bounded in bytes, in all and for each tenant. Any thread adds, one takes.
 final class CommitQueue: Sendable {
     struct Request: Sendable {
         let record: WALRecord
@@ -11,8 +11,7 @@ final class CommitQueue: Sendable {
     }
 
     private struct Content {
-        var requests: [Request] = []
-        var bytes = 0
+        var lanes = CommitLanes<Request>()
         var spans = 0
         /// What every new request gets; nil while requests are taken.
         var refusal: CommitRefusal?
@@ -27,14 +26,14 @@ final class CommitQueue: Sendable {
 
     /// Nil when the request was taken. A request larger than the whole queue is taken when the queue is empty.
     func append(_ request: Request) -> CommitRefusal? {
-        content.withLock { content in
+        let tenant = request.record.batch.origin.tenant
+        let bytes = request.record.byteCount
+        return content.withLock { content in
             if let refusal = content.refusal { return refusal }
-            let bytes = request.record.byteCount
-            guard content.requests.isEmpty || content.bytes + bytes <= byteLimit else {
+            guard content.lanes.hasRoom(for: bytes, of: tenant, limit: byteLimit) else {
                 return .busy(retryAfter: 1)
             }
-            content.requests.append(request)
-            content.bytes += bytes
+            content.lanes.append(request, bytes: bytes, tenant: tenant)
             content.spans += request.record.batch.spans.count
             return nil
         }
@@ -43,18 +42,8 @@ final class CommitQueue: Sendable {
     /// Takes the next group off: at most so many bytes and requests, but always one request if there is any.
     func take(bytes: Int, requests: Int) -> [Request] {
         content.withLock { content in
-            var total = 0
-            var count = 0
-            for request in content.requests.prefix(requests) {
-                total += request.record.byteCount
-                if count > 0, total > bytes { break }
-                count += 1
-            }
-            guard count > 0 else { return [] }
-            let group = Array(content.requests.prefix(count))
-            content.requests.removeFirst(count)
+            let group = content.lanes.take(bytes: bytes, count: requests)
             for request in group {
-                content.bytes -= request.record.byteCount
                 content.spans -= request.record.batch.spans.count
                 content.spansTaken += request.record.batch.spans.count
             }
@@ -71,7 +60,20 @@ final class CommitQueue: Sendable {
     /// Refuses every request from now on; nil ends that.
     func refuse(_ refusal: CommitRefusal?) { content.withLock { $0.refusal = refusal } }
 
-    var isEmpty: Bool { content.withLock { $0.requests.isEmpty } }
+    var isEmpty: Bool { content.withLock { $0.lanes.count == 0 } }
     /// Bytes and spans waiting, spans of the group in work included.
-    var depth: (bytes: Int, spans: Int) { content.withLock { ($0.bytes, $0.spans + $0.spansTaken) } }
+    var depth: (bytes: Int, spans: Int) { content.withLock { ($0.lanes.bytes, $0.spans + $0.spansTaken) } }
+}
+
+extension CommitLanes {
+    /// Whether a request fits a queue of `limit` bytes. A tenant alone may fill it; while others wait it may have its
+    /// share, and up to that there is a quarter of the queue more, so that one who comes late finds room.
+    package func hasRoom(for count: Int, of tenant: String, limit: Int) -> Bool {
+        guard self.count > 0 else { return true }
+        let own = bytes(of: tenant)
+        let tenants = tenantCount + (own == 0 ? 1 : 0)
+        guard tenants > 1 else { return bytes + count <= limit }
+        if own + count <= limit / tenants { return bytes + count <= limit + limit / 4 }
+        return own == 0 && bytes + count <= limit
+    }
 }

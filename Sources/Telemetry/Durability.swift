@@ -24,6 +24,9 @@ package struct CommitReceipt: Hashable, Sendable {
 package enum CommitRefusal: Error, Hashable, Sendable {
     /// The commit queue is full; try again after the seconds given (1...30).
     case busy(retryAfter: Int)
+    /// The tenant, or the address it came from, has sent more spans than it may; after the seconds given it may again.
+    case tenantRate(retryAfter: Int)
+    case sourceRate(retryAfter: Int)
     /// The disk is full or failing; reads go on.
     case readOnly(String)
     case stopping

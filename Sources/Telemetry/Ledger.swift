@@ -8,6 +8,8 @@ package enum SpanRejection: String, CaseIterable, Sendable {
     case spanTooLarge = "span_too_large"
     case malformed
     case busy
+    /// Beyond what the tenant or the address may send a second.
+    case rate
     case readOnly = "read_only"
     /// Given up under load; see ``SpanClass``.
     case shed
@@ -30,6 +32,20 @@ package enum RequestRejection: String, CaseIterable, Sendable {
     case parameter
     case timeout
     case busy
+    /// What requests hold fills the memory budget.
+    case memory
+    /// Other tenants wait, and this one holds its share.
+    case share
+    /// Beyond what the tenant may send a second.
+    case tenantRate = "tenant_rate"
+    /// Beyond what an address without a token may send a second.
+    case sourceRate = "source_rate"
+    /// Waited too long before it could be worked on.
+    case deadline
+    /// As many queries run and wait as may.
+    case queries
+    /// Unknown tokens come from this address too often.
+    case failedTokens = "failed_tokens"
     case readOnly = "read_only"
 }
 

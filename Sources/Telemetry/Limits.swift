@@ -10,6 +10,18 @@ package enum Limits {
     /// Nesting of arrays and maps in attribute values and JSON; deeper: the body is malformed.
     package static let nestingDepth = 64
 
+    // Admission
+    /// Seconds that a request may wait before it is worked on; longer: 503, reason `deadline`.
+    package static let ingestWaitSeconds = 2
+    /// Tenants that are metered one by one; further ones share a meter.
+    package static let meteredTenants = 1_024
+    /// Addresses whose rates are followed one by one; further ones share their buckets.
+    package static let limitedSources = 65_536
+    /// Unknown tokens of one address; more: 429, reason `failed_tokens`.
+    package static let failedTokensPerMinute = 10
+    /// Queries that run and wait; more: 503, reason `queries`.
+    package static let queriesAtOnce = 40
+
     // Spans: what is beyond is dropped, counted in the dropped counts, and the span is marked `truncated`.
     package static let attributesPerSpan = 1_024
     package static let eventsPerSpan = 1_024

@@ -47,7 +47,7 @@ struct RejectionCount {
         case .badIDLength: "a trace id needs 16 bytes and a span id 8"
         case .spanTooLarge: "the span is larger than \(Limits.spanBytes) bytes"
         case .malformed: "not a valid span"
-        case .busy, .readOnly, .shed: reason.rawValue
+        case .busy, .rate, .readOnly, .shed: reason.rawValue
         }
     }
 }

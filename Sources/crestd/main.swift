@@ -35,7 +35,12 @@ struct Crestd: ParsableCommand {
     @Flag(help: "Check the configuration and exit: 0 good, 78 bad.") var checkConfig = false
     @Flag(help: "Print the configuration with the source of each value and exit.") var printConfig = false
     @Option(help: "What an answer promises: synced, interval, memory. (default: synced)") var durability: String?
-    @Option(help: "What buffers and caches may use together. (default: 512MiB)") var memoryLimit: String?
+    @Option(
+        help: """
+            What the process should use, from which buffers and requests have their shares. (default: 60 % of the \
+            control group's limit, else 512MiB)
+            """)
+    var memoryLimit: String?
     @Option(
         help: """
             What becomes of a batch that is too much under load: retry refuses it as a whole, shed keeps its important \
@@ -57,6 +62,7 @@ struct Crestd: ParsableCommand {
     @Option(help: "A mapping file, or spring-http; may be repeated. Read again on SIGHUP.")
     var statsdMapping: [String] = []
     @OptionGroup(title: "Access") var access: AccessOptions
+    @OptionGroup(title: "Admission") var admission: AdmissionOptions
     @OptionGroup(title: "Limits of metric series") var metricLimits: MetricLimitOptions
     @Flag(help: "Allow addresses that other machines reach, without TLS or tokens.") var insecureBind = false
 
@@ -72,7 +78,7 @@ struct Crestd: ParsableCommand {
             "statsd-gauge-sign": statsdGaugeSign, "crest-udp-key-file": crestUdpKeyFile,
         ]
         var flags = ["statsd": statsd, "statsd-mapping": statsdMapping].filter { !$0.value.isEmpty }
-        for (name, values) in access.texts { flags[name] = values }
+        for (name, values) in access.texts + admission.texts { flags[name] = values }
         for (name, value) in classes.texts { flags[name] = [value] }
         for (name, value) in Array(single) + metricLimits.settings { if let value { flags[name] = [value] } }
         return DaemonProgram(

@@ -62,7 +62,7 @@ import Testing
         let configuration = try resolve(file: file).configuration
         #expect(configuration.addresses(.statsD) == [.off])
         #expect(configuration.addresses(.http).map(\.description) == ["[::1]:0"])
-        #expect(configuration.memoryLimit == 512 << 20)
+        #expect(configuration.memoryLimit == 512 << 20 && configuration.memory.bytes == 512 << 20)
         let list = try resolve(file: "statsd: [127.0.0.1:1, 'unixgram:/run/s', \"tcp:127.0.0.1:2\"]\n").configuration
         #expect(list.addresses(.statsD).map(\.description) == ["127.0.0.1:1", "unixgram:/run/s", "tcp:127.0.0.1:2"])
     }

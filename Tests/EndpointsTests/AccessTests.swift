@@ -53,7 +53,7 @@ struct AccessTests {
         table += ["traces/1", "pins", "search", "services", "operations", "durable"]
             .map { ("GET", own + $0, .query, false) }
         table += [
-            "ledger", "status", "series", "series/range", "rejects", "explain", "metrics/cardinality",
+            "ledger", "status", "admission", "series", "series/range", "rejects", "explain", "metrics/cardinality",
             "metrics/conflicts", "metrics/top",
         ].map { ("GET", own + $0, .query, true) }
         table += [("POST", own + "explain", .query, true), ("GET", own + "snapshots", .admin, true)]
@@ -86,7 +86,7 @@ struct AccessTests {
                     let isOpen = fits && !(route.isShared && tenant == "other")
                     let status = daemon.send(request, listener).status
                     #expect((status != 401 && status != 403) == isOpen, "\(route) \(tenant) \(name): \(status)")
-                    let early = daemon.router.refusal(beforeBodyOf: request, listener: listener)?.status
+                    let early = daemon.early(request, listener)?.status
                     #expect((early == 403) == !isOpen, "\(route) \(tenant) \(name): \(early ?? 0)")
                 }
             }
@@ -191,7 +191,7 @@ struct AccessTests {
         ] {
             let request = Request(method: "GET", target: "/-/healthy", headers: [("host", host)])
             #expect(daemon.send(request).status == 421, "\(host)")
-            #expect(daemon.router.refusal(beforeBodyOf: request, listener: .http)?.status == 421)
+            #expect(daemon.early(request, .http)?.status == 421)
             #expect(daemon.send(request, .otlpHTTP).status == 404)
         }
         let two = Request(method: "GET", target: "/", headers: [("host", "localhost"), ("host", "evil.example")])

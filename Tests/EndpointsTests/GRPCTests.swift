@@ -37,7 +37,7 @@ import WireFormats
         let body = encoding == "gzip" ? try #require(gzipped(export())) : export()
         let reply = call(daemon, Self.traces, body, encoding: encoding)
         #expect(reply.code == .ok && reply.body.isEmpty && reply.retryAfter == nil)
-        #expect(reply.metadata.map(\.name) == ["crest-durability", "crest-seq"])
+        #expect(reply.metadata.map(\.name) == ["crest-durability", "crest-seq", "crest-load"])
         #expect(daemon.store.records.count == 1)
         #expect(daemon.ledger.spansAcknowledged.load(ordering: .relaxed) == 1)
     }
@@ -73,7 +73,7 @@ import WireFormats
     @Test("A busy store is UNAVAILABLE with a time to come back, before the body is read too")
     func busy() throws {
         let daemon = TestDaemon { $0.daemon.overload = { .busy(retryAfter: 4) } }
-        let early = try #require(daemon.router.refusal(beforeBodyOf: request(Self.traces), listener: .otlpGRPC))
+        let early = try #require(daemon.early(request(Self.traces), .otlpGRPC))
         #expect(GRPCReply(early).code == .unavailable && GRPCReply(early).retryAfter == 4)
         let later = TestDaemon()
         later.store.refusal = .readOnly("the disk is full")

@@ -16,7 +16,7 @@ import Testing
         let daemon = TestDaemon()
         for listener in ListenerRole.allCases {
             let head = Request(method: method, target: target)
-            let refusal = daemon.router.refusal(beforeBodyOf: head, listener: listener)
+            let refusal = daemon.early(head, listener)
             #expect((refusal == nil) == roles.contains(listener), "\(listener)")
             #expect(refusal == nil || refusal?.status == 404)
         }
@@ -32,9 +32,9 @@ import Testing
         #expect(work("POST", "/api/v2/spans") == .inline)
         #expect(work("GET", "/-/ready") == .inline)
         #expect(work("GET", "/nowhere") == .inline)
-        #expect(work("GET", "/api/traces/1?x=y") == .pool)
-        #expect(work("GET", "/api/services/a%2Fb/operations") == .pool)
-        #expect(work("GET", "/api/crest/v1/search?service=a") == .pool)
+        #expect(work("GET", "/api/traces/1?x=y") == .query)
+        #expect(work("GET", "/api/services/a%2Fb/operations") == .query)
+        #expect(work("GET", "/api/crest/v1/search?service=a") == .query)
         #expect(work("GET", "/metrics") == .pool)
     }
 
@@ -92,13 +92,13 @@ import Testing
     func overload() {
         let daemon = TestDaemon { $0.daemon.overload = { .busy(retryAfter: 99) } }
         let otlp = Request(method: "POST", target: "/v1/traces", headers: [("content-type", "application/json")])
-        let refusal = daemon.router.refusal(beforeBodyOf: otlp, listener: .http)
+        let refusal = daemon.early(otlp, .http)
         #expect(refusal?.status == 503 && refusal?.header("retry-after") == "30")
         #expect(refusal?.text.hasPrefix(#"{"code":14,"message":"overloaded"#) == true)
         let zipkin = Request(method: "POST", target: "/api/v2/spans")
-        #expect(daemon.router.refusal(beforeBodyOf: zipkin, listener: .zipkin)?.status == 503)
+        #expect(daemon.early(zipkin, .zipkin)?.status == 503)
         let read = Request(method: "GET", target: "/api/services")
-        #expect(daemon.router.refusal(beforeBodyOf: read, listener: .http) == nil)
+        #expect(daemon.early(read, .http) == nil)
         #expect(daemon.rejected(.busy) == 2)
         #expect(daemon.ledger.requestsReceived.load(ordering: .relaxed) == 2)
     }

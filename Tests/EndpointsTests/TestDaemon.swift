@@ -114,6 +114,12 @@ struct TestDaemon {
         return answers.count == 1 ? answers[0] : Response(status: 0, body: Array("\(answers.count) answers".utf8))
     }
 
+    /// What is answered before the body is read.
+    func early(_ head: Request, _ listener: ListenerRole = .http) -> Response? {
+        var head = head
+        return router.refusal(beforeBodyOf: &head, listener: listener)
+    }
+
     func get(_ target: String, _ listener: ListenerRole = .http) -> Response {
         send(Request(method: "GET", target: target), listener)
     }

@@ -191,8 +191,8 @@ import Testing
         let seen = Mutex<[String]>([])
         let service = HTTPService(
             respond: { _, _, reply in reply(Response(status: 200)) },
-            refuse: { refusal, target in
-                seen.withLock { $0.append("\(target) \(refusal.reason.rawValue)") }
+            refuse: { refusal, head in
+                seen.withLock { $0.append("\(head.target) \(refusal.reason.rawValue)") }
                 return Response(status: refusal.status, body: Array("{}".utf8))
             })
         let server = try ServerUnderTest(limits: Self.small(), service: service)

@@ -29,7 +29,7 @@ extension HTTPService {
             } else {
                 reply(response)
             }
-        }, isBlocking: { $0.target == "/slow" })
+        }, lane: { $0.target == "/slow" ? .pool : .loop })
 }
 
 @Suite struct HTTPServerTests {

@@ -49,6 +49,7 @@ enum RouteAccess: Hashable, Sendable {
         "POST traces/*/pin": .tenant(.admin), "DELETE traces/*/pin": .tenant(.admin), "GET pins": .tenant(.query),
         "GET search": .tenant(.query), "GET services": .tenant(.query), "GET operations": .tenant(.query),
         "GET durable": .tenant(.query), "GET ledger": .shared(.query), "GET status": .shared(.query),
+        "GET admission": .shared(.query),
         "GET snapshots": .shared(.admin), "POST snapshots": .shared(.admin), "GET series": .shared(.query),
         "GET series/range": .shared(.query), "GET rejects": .shared(.query), "GET explain": .shared(.query),
         "POST explain": .shared(.query), "GET metrics/cardinality": .shared(.query),

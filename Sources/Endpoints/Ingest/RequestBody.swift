@@ -7,12 +7,31 @@ enum BodyError: Error {
     /// The compressed bytes are damaged; the text names the encoding.
     case corrupt(encoding: String)
     case unknownEncoding(String)
+    /// There is no memory for what it would become.
+    case noRoom
 }
 
 extension Request {
     /// The body with its `Content-Encoding` undone, at most ``Limits/bodyBytes``.
+    ///
+    /// It is inflated up to what the request's memory was reserved for. The few that become larger than that are
+    /// inflated anew when there is memory for the largest.
     /// - Parameter impliesSnappy: the block format of remote write is known, and meant when no encoding is named.
-    func plainBody(limit: Int = Limits.bodyBytes, impliesSnappy: Bool = false) throws(BodyError) -> [UInt8] {
+    func plainBody(impliesSnappy: Bool = false) throws(BodyError) -> [UInt8] {
+        guard let reservation else { return try plainBody(limit: Limits.bodyBytes, impliesSnappy: impliesSnappy) }
+        let plain: [UInt8]
+        do throws(BodyError) {
+            let allowance = min(max(reservation.plainAllowance, body.count), Limits.bodyBytes)
+            plain = try plainBody(limit: allowance, impliesSnappy: impliesSnappy)
+        } catch .tooLarge(let limit) where limit < Limits.bodyBytes {
+            guard reservation.settle(plain: Limits.bodyBytes) == nil else { throw .noRoom }
+            plain = try plainBody(limit: Limits.bodyBytes, impliesSnappy: impliesSnappy)
+        }
+        guard reservation.settle(plain: plain.count) == nil else { throw .noRoom }
+        return plain
+    }
+
+    private func plainBody(limit: Int, impliesSnappy: Bool) throws(BodyError) -> [UInt8] {
         let encoding = (header("content-encoding") ?? (impliesSnappy ? "snappy" : "")).lowercased()
         let plain: [UInt8]
         do {

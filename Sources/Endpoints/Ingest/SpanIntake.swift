@@ -43,6 +43,10 @@ extension EndpointContext {
             return completion(
                 .success(CommitReceipt(sequence: daemon.durableSequence(), durability: durability)))
         }
+        if let refusal = sender?.admit(spans: spanCount) {
+            ledger.spansRejected.add(UInt64(spanCount), refusal.spanReason)
+            return completion(.failure(refusal))
+        }
         let truncated = decoded.batch.spans.count { $0.marks.contains(.truncated) }
         ledger.spansTruncated.add(UInt64(truncated), ordering: .relaxed)
         let repaired = decoded.batch.spans.count { $0.marks.contains(.repairedText) }
@@ -84,6 +88,7 @@ extension CommitRefusal {
     fileprivate var spanReason: SpanRejection {
         switch self {
         case .busy, .stopping: .busy
+        case .tenantRate, .sourceRate: .rate
         case .readOnly: .readOnly
         }
     }
@@ -95,6 +100,8 @@ extension Call {
     func plainBody(corruptText: String? = nil, impliesSnappy: Bool = false) -> Result<[UInt8], RefusedBody> {
         do { return .success(try request.plainBody(impliesSnappy: impliesSnappy)) } catch {
             switch error {
+            case .noRoom:
+                return .failure(RefusedBody(dialect.limited(.memory(.memory), for: request, ledger: ledger)))
             case .tooLarge(let limit):
                 return .failure(RefusedBody(dialect.tooLarge(limit: limit, for: request, ledger: ledger)))
             case .unknownEncoding(let name):

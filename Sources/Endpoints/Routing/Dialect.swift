@@ -61,6 +61,10 @@ enum Dialect: Sendable {
             ledger.requestsRejected.add(1, .busy)
             seconds = min(max(retryAfter, 1), 30)
             message = "overloaded, nothing of this request was stored; try again later"
+        case .tenantRate(let retryAfter):
+            return limited(.tenantRate(seconds: Double(retryAfter)), for: request, ledger: ledger)
+        case .sourceRate(let retryAfter):
+            return limited(.sourceRate(seconds: Double(retryAfter)), for: request, ledger: ledger)
         case .readOnly(let reason):
             ledger.requestsRejected.add(1, .readOnly)
             if !reason.isEmpty { message = "read-only: \(reason)" }

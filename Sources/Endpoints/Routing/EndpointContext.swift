@@ -15,6 +15,9 @@ package struct EndpointContext: Sendable {
     package var samples: (any SampleSource)?
     package var daemon: DaemonQuestions
     package var access = AccessControl()
+    package var admission: AdmissionControl
+    /// Who sent the request, for the limits on spans; nil for datagrams.
+    var sender: IngestSender?
     /// Whose spans are written and read.
     var tenant = BatchOrigin.defaultTenant
     package let jaegerClients = JaegerClients()
@@ -35,6 +38,7 @@ package struct EndpointContext: Sendable {
         self.daemon = daemon
         datagramSources = DatagramSources(since: now())
         shedder = LoadShedder(ledger: ledger)
+        admission = AdmissionControl()
     }
 }
 

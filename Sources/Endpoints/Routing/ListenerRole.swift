@@ -16,6 +16,8 @@ package enum ListenerRole: String, CaseIterable, Sendable {
 package enum Work: Sendable {
     /// On the event loop: short, never waits.
     case inline
-    /// On a thread pool: may read files and take up to ``Limits/querySeconds``.
+    /// On a thread pool: may wait for locks and files.
     case pool
+    /// On a pool of its own, in which only so many wait: may take up to ``Limits/querySeconds``.
+    case query
 }

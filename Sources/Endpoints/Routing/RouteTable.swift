@@ -36,6 +36,14 @@ struct Route: Sendable {
         self.handler = handler
     }
 
+    /// Brings telemetry: let in by memory and rates.
+    var isIngest: Bool {
+        switch access {
+        case .tenant(.ingest), .shared(.ingest): true
+        default: false
+        }
+    }
+
     var isLiteral: Bool { !segments.contains("*") }
     var literalPath: String { "/" + segments.joined(separator: "/") }
 }
@@ -46,7 +54,7 @@ struct Call: Sendable {
     /// The values of the path's `*` segments, percent-decoded.
     let path: [String]
     let query: QueryParameters
-    let context: EndpointContext
+    var context: EndpointContext
     let budget: QueryBudget
     let dialect: Dialect
 

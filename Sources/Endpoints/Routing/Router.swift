@@ -21,15 +21,17 @@ package final class Router: Sendable {
         self.tables = tables
     }
 
-    /// Whether to answer on the event loop or on a thread pool.
+    /// Whether to answer on the event loop or on a thread pool, and on which.
     package func work(for request: Request, listener: ListenerRole) -> Work {
         match(request, listener).route?.work ?? .inline
     }
 
-    /// The answer that needs no body: no access, unknown path, wrong method, or overload. Nil: read the body and respond.
-    package func refusal(beforeBodyOf head: Request, listener: ListenerRole) -> Response? {
+    /// The answer that needs no body: no access, unknown path, wrong method, overload, or more than the sender may.
+    /// Nil: read the body and respond; the request holds its memory then.
+    package func refusal(beforeBodyOf head: inout Request, listener: ListenerRole) -> Response? {
         let found = match(head, listener)
-        do { _ = try tenant(of: head, found, listener) } catch {
+        let tenant: String
+        do { tenant = try self.tenant(of: head, found, listener) } catch {
             context.ledger.requestsReceived.add(1, ordering: .relaxed)
             return withoutBody(deny(error, found, head), for: head)
         }
@@ -37,9 +39,38 @@ package final class Router: Sendable {
             context.ledger.requestsReceived.add(1, ordering: .relaxed)
             return withoutBody(refuse(found, head), for: head)
         }
-        guard route.takesSpans, let refusal = context.daemon.overload() else { return nil }
+        guard route.isIngest else {
+            head.reservation = MemoryReservation(context.admission.budget)
+            return nil
+        }
+        let refused: Response
+        if route.takesSpans, let refusal = context.daemon.overload() {
+            refused = route.dialect.busy(refusal, for: head, ledger: context.ledger)
+        } else if let refusal = context.admission.admit(&head, tenant: tenant, source: limitedSource(of: head)) {
+            refused = route.dialect.limited(refusal, for: head, ledger: context.ledger)
+        } else {
+            return nil
+        }
         context.ledger.requestsReceived.add(1, ordering: .relaxed)
-        return route.dialect.busy(refusal, for: head, ledger: context.ledger)
+        return context.admission.finish(refused, to: head)
+    }
+
+    /// The answer to a body that outgrew the memory there is, or to a request that finds the daemon closed.
+    package func busy(_ head: Request, listener: ListenerRole) -> Response {
+        let dialect = match(head, listener).route?.dialect ?? .plain
+        context.ledger.requestsReceived.add(1, ordering: .relaxed)
+        let refused = dialect.limited(.memory(.memory), for: head, ledger: context.ledger)
+        return context.admission.finish(refused, to: head)
+    }
+
+    /// The answer to a query when there are too many.
+    package func tooManyQueries(_ request: Request, listener: ListenerRole) -> Response {
+        let dialect = match(request, listener).route?.dialect ?? .plain
+        context.ledger.requestsReceived.add(1, ordering: .relaxed)
+        context.ledger.requestsRejected.add(1, .queries)
+        var response = dialect.failure(503, "as many queries run and wait as may; try again later", for: request)
+        response.headers.append(("retry-after", "1"))
+        return withoutBody(response, for: request)
     }
 
     /// The answer to a body beyond ``Limits/bodyBytes``; the listener closes the connection after it.
@@ -75,10 +106,37 @@ package final class Router: Sendable {
         let call = Call(
             request: request, path: found.parameters, query: query, context: bound, budget: budget,
             dialect: route.dialect)
+        if route.isIngest { return ingest(call, route, tenant: bound.tenant, reply) }
         switch route.handler {
         case .now(let handle): reply(withoutBody(handle(call), for: request))
         case .later(let handle): handle(call, reply)
         }
+    }
+
+    private func ingest(
+        _ call: Call, _ route: Route, tenant: String, _ reply: @escaping @Sendable (Response) -> Void
+    ) {
+        let admission = context.admission
+        let request = call.request
+        let sender = admission.note(request, tenant: tenant, source: limitedSource(of: request))
+        let finish: @Sendable (Response) -> Void = { response in
+            sender.note(response)
+            reply(admission.finish(response, to: request))
+        }
+        if let refusal = admission.refusal(of: request, from: sender) {
+            return finish(route.dialect.limited(refusal, for: request, ledger: context.ledger))
+        }
+        var call = call
+        call.context.sender = sender
+        switch route.handler {
+        case .now(let handle): finish(handle(call))
+        case .later(let handle): handle(call, finish)
+        }
+    }
+
+    /// The address whose rate counts: that of a request for which no token is needed.
+    private func limitedSource(of request: Request) -> SourceKey? {
+        context.access.needsTokens ? nil : request.peer?.source
     }
 
     private func match(_ request: Request, _ listener: ListenerRole) -> RouteTable.Match {
@@ -99,6 +157,9 @@ package final class Router: Sendable {
 
     private func deny(_ refusal: AccessRefusal, _ found: RouteTable.Match, _ request: Request) -> Response {
         let dialect = found.route?.dialect ?? found.dialect ?? Dialect(guessedFrom: request.rawPath)
+        if refusal == .unknownToken, let wait = context.admission.failedToken(from: request.peer) {
+            return dialect.limited(.failedTokens(seconds: wait), for: request, ledger: context.ledger)
+        }
         return dialect.denied(refusal, for: request, ledger: context.ledger)
     }
 

@@ -30,12 +30,12 @@ enum Routes {
         }
 
     private static let jaeger: [Route] = [
-        Route("GET", "/api/services", .jaeger, work: .pool, .now(JaegerQueries.services)),
-        Route("GET", "/api/services/*/operations", .jaeger, work: .pool, .now(JaegerQueries.operationNames)),
-        Route("GET", "/api/operations", .jaeger, work: .pool, .now(JaegerQueries.operations)),
-        Route("GET", "/api/traces", .jaeger, work: .pool, .now(JaegerQueries.search)),
-        Route("GET", "/api/traces/*", .jaeger, work: .pool, .now(JaegerQueries.trace)),
-        Route("GET", "/api/dependencies", .jaeger, work: .pool, .now(JaegerQueries.dependencies)),
+        Route("GET", "/api/services", .jaeger, work: .query, .now(JaegerQueries.services)),
+        Route("GET", "/api/services/*/operations", .jaeger, work: .query, .now(JaegerQueries.operationNames)),
+        Route("GET", "/api/operations", .jaeger, work: .query, .now(JaegerQueries.operations)),
+        Route("GET", "/api/traces", .jaeger, work: .query, .now(JaegerQueries.search)),
+        Route("GET", "/api/traces/*", .jaeger, work: .query, .now(JaegerQueries.trace)),
+        Route("GET", "/api/dependencies", .jaeger, work: .query, .now(JaegerQueries.dependencies)),
     ]
 
     private static let zipkin: [Route] = ["", "/zipkin"].flatMap { prefix in
@@ -48,40 +48,42 @@ enum Routes {
         ]
         let health = Route("GET", prefix + "/health", .zipkin, roles: zipkinRoles, .now(ZipkinQueries.health))
         return paths.map { path, handle in
-            Route("GET", "\(prefix)/api/v2/\(path)", .zipkin, roles: zipkinRoles, work: .pool, .now(handle))
+            Route("GET", "\(prefix)/api/v2/\(path)", .zipkin, roles: zipkinRoles, work: .query, .now(handle))
         } + [health]
     }
 
     private static let own: [Route] = {
         let root = "/api/crest/v1/"
         return [
-            Route("GET", root + "traces/*", .own, work: .pool, .now(OwnQueries.trace)),
+            Route("GET", root + "traces/*", .own, work: .query, .now(OwnQueries.trace)),
             Route("DELETE", root + "traces/*", .own, work: .pool, .now(Deletion.trace)),
             Route("DELETE", root + "traces", .own, work: .pool, .now(Deletion.matching)),
             Route("POST", root + "traces/*/pin", .own, work: .pool, .now(Pinning.pin)),
             Route("DELETE", root + "traces/*/pin", .own, work: .pool, .now(Pinning.unpin)),
             Route("GET", root + "pins", .own, work: .pool, .now(Pinning.list)),
-            Route("GET", root + "search", .own, work: .pool, .now(OwnQueries.search)),
-            Route("GET", root + "services", .own, work: .pool, .now(OwnQueries.services)),
-            Route("GET", root + "operations", .own, work: .pool, .now(OwnQueries.operations)),
+            Route("GET", root + "search", .own, work: .query, .now(OwnQueries.search)),
+            Route("GET", root + "services", .own, work: .query, .now(OwnQueries.services)),
+            Route("GET", root + "operations", .own, work: .query, .now(OwnQueries.operations)),
             Route("GET", root + "ledger", .own, work: .pool, .now(LedgerReport.get)),
             Route("GET", root + "status", .own, work: .pool, .now(StatusReport.get)),
+            Route("GET", root + "admission", .own, work: .pool, .now(AdmissionReport.get)),
             Route("GET", root + "snapshots", .own, work: .pool, .now(SnapshotsEndpoint.list)),
             Route("POST", root + "snapshots", .own, work: .pool, .now(SnapshotsEndpoint.make)),
             Route("GET", root + "durable", .own, .now(OwnQueries.durable)),
-            Route("GET", root + "series", .own, work: .pool, .now { $0.context.metrics.series($0.request) }),
+            Route("GET", root + "series", .own, work: .query, .now { $0.context.metrics.series($0.request) }),
             Route(
-                "GET", root + "series/range", .own, work: .pool,
+                "GET", root + "series/range", .own, work: .query,
                 .now { $0.context.metrics.seriesRange($0.request, $0.budget) }),
             Route("GET", root + "rejects", .own, .now { $0.context.metrics.rejects($0.request) }),
-            Route("GET", root + "explain", .own, work: .pool, .now { $0.context.metrics.explain($0.request) }),
-            Route("POST", root + "explain", .own, work: .pool, .now(MetricsRouting.explain)),
+            Route("GET", root + "explain", .own, work: .query, .now { $0.context.metrics.explain($0.request) }),
+            Route("POST", root + "explain", .own, work: .query, .now(MetricsRouting.explain)),
             Route(
-                "GET", root + "metrics/cardinality", .own, work: .pool,
+                "GET", root + "metrics/cardinality", .own, work: .query,
                 .now { $0.context.metrics.cardinality($0.request) }),
             Route(
-                "GET", root + "metrics/conflicts", .own, work: .pool, .now { $0.context.metrics.conflicts($0.request) }),
-            Route("GET", root + "metrics/top", .own, work: .pool, .now { $0.context.metrics.top($0.request) }),
+                "GET", root + "metrics/conflicts", .own, work: .query, .now { $0.context.metrics.conflicts($0.request) }
+            ),
+            Route("GET", root + "metrics/top", .own, work: .query, .now { $0.context.metrics.top($0.request) }),
         ]
     }()
 
@@ -95,8 +97,8 @@ enum Routes {
             ("label/*/values", PrometheusLabels.values), ("metadata", PrometheusQueries.metadata),
             ("status/buildinfo", PrometheusQueries.buildInfo),
         ]
-        return (both + reading).map { Route("GET", root + $0, .prometheus, work: .pool, .now($1)) }
-            + both.map { Route("POST", root + $0, .prometheus, work: .pool, .now($1)) }
+        return (both + reading).map { Route("GET", root + $0, .prometheus, work: .query, .now($1)) }
+            + both.map { Route("POST", root + $0, .prometheus, work: .query, .now($1)) }
     }()
 
     private static let admin: [Route] = [

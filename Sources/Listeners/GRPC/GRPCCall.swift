@@ -33,7 +33,8 @@ final class GRPCCall: ChannelInboundHandler {
     private var request = Request(method: "POST", target: "")
     private var encoding = ""
     private var reader: GRPCMessageReader
-    private var reservedBytes = 0
+    /// Bytes of the head that are not free, and of the message so far.
+    private var heldBytes = 0
     private var deadline: Scheduled<Void>?
     private var budget: QueryBudget?
 
@@ -88,6 +89,7 @@ final class GRPCCall: ChannelInboundHandler {
         let mediaType = headers.first(name: "content-type") ?? ""
         guard isGRPC(mediaType) else { return refuse(status: "415") }
         request = Request(method: "POST", target: headers.first(name: ":path") ?? "")
+        request.peer = connection.peer
         request.headers = [("content-type", "application/x-protobuf")]
         for (name, value, _) in headers where !name.hasPrefix(":") && !Self.ownHeaders.contains(name) {
             request.headers.append((name, value))
@@ -95,16 +97,16 @@ final class GRPCCall: ChannelInboundHandler {
         let kept = request.headers.dropFirst().reduce(request.target.utf8.count) {
             $0 + $1.name.utf8.count + $1.value.utf8.count
         }
-        // Small heads are free, so that a health check gets its answer when bodies have all the room.
-        guard reserve(max(kept - Self.freeHeadBytes, 0)) else { return refuse(.busy(retryAfter: 1)) }
         encoding = headers.first(name: "grpc-encoding") ?? "identity"
         let given = headers.first(name: "grpc-timeout").flatMap { GRPCText.timeout($0) }
-        if let response = runner.service.preempt(request) { return answer(response) }
+        if let response = runner.service.preempt(&request) { return answer(response) }
+        // Small heads are free, so that a health check gets its answer when bodies have all the room.
+        guard reserve(max(kept - Self.freeHeadBytes, 0)) else { return refuse(.busy(retryAfter: 1)) }
         limitTime(given)
     }
 
     private static let freeHeadBytes = 512
-    private static let ownHeaders: Set<String> = ["content-type", "content-encoding", "grpc-encoding", "grpc-timeout"]
+    private static let ownHeaders: Set<String> = ["content-type", "content-encoding", "grpc-timeout"]
 
     private func isGRPC(_ mediaType: String) -> Bool {
         let bare = mediaType.prefix { $0 != ";" }
@@ -127,10 +129,13 @@ final class GRPCCall: ChannelInboundHandler {
         } catch { refuse(HTTPRefusal(error, limit: shared.limits.messageBytes)) }
     }
 
+    /// Takes the memory for so many bytes more.
     private func reserve(_ count: Int) -> Bool {
-        guard shared.reserve(count) else { return false }
-        reservedBytes += count
-        return true
+        heldBytes += count
+        guard heldBytes > 0 else { return true }
+        let reservation = request.reservation ?? MemoryReservation(shared.budget)
+        request.reservation = reservation
+        return reservation.cover(body: heldBytes) == nil
     }
 
     /// The client has sent all.
@@ -146,6 +151,7 @@ final class GRPCCall: ChannelInboundHandler {
         self.budget = budget
         let eventLoop = context.eventLoop
         let call = NIOLoopBound(self, eventLoop: eventLoop)
+        request.completedNanoseconds = monotonicNanoseconds()
         let request = request
         self.request.body = []
         runner.run(request, budget) { response in
@@ -160,14 +166,16 @@ final class GRPCCall: ChannelInboundHandler {
     // MARK: Answer
 
     private func complete(_ response: Response) {
-        if case .answering = state { answer(response) }
+        guard case .answering = state else { return }
+        request.reservation?.release()
+        answer(response)
     }
 
-    private func refuse(_ refusal: HTTPRefusal) { answer(runner.service.refuse(refusal, request.target)) }
+    private func refuse(_ refusal: HTTPRefusal) { answer(runner.service.refuse(refusal, request)) }
 
     /// What is no gRPC call is refused in HTTP's terms.
     private func refuse(status: String) {
-        _ = runner.service.refuse(.malformed("not a gRPC call"), "")
+        _ = runner.service.refuse(.malformed("not a gRPC call"), Request(method: "POST", target: ""))
         end(with: [":status": status])
         connection.callWasted()
     }
@@ -217,8 +225,8 @@ final class GRPCCall: ChannelInboundHandler {
         budget = nil
         deadline?.cancel()
         deadline = nil
-        shared.release(reservedBytes)
-        reservedBytes = 0
+        // What still works on the request holds its memory until that is done.
+        request.reservation = nil
         reader = GRPCMessageReader(limit: 0)
     }
 }
@@ -229,7 +237,7 @@ struct GRPCCallRunner: Sendable {
     let pool: NIOThreadPool
 
     func run(_ request: Request, _ budget: QueryBudget, reply: @escaping @Sendable (Response) -> Void) {
-        guard service.isBlocking(request) else { return service.respond(request, budget, reply) }
+        if case .loop = service.lane(request) { return service.respond(request, budget, reply) }
         pool.submit { [service] state in
             if case .active = state { service.respond(request, budget, reply) }
         }

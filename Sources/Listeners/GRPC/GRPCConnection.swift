@@ -1,3 +1,4 @@
+internal import Endpoints
 internal import NIOCore
 internal import NIOHTTP2
 internal import Synchronization
@@ -13,6 +14,7 @@ final class GRPCConnection: ChannelDuplexHandler {
     let table: GRPCConnectionTable
     var shared: GRPCShared { table.shared }
     private var context: ChannelHandlerContext?
+    private(set) var peer: PeerAddress?
     private var openCalls = 0
     private var hadCall = false
     private var isClosing = false
@@ -26,6 +28,7 @@ final class GRPCConnection: ChannelDuplexHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        peer = context.channel.remoteAddress.flatMap { PeerAddress($0) }
         table.add(self)
     }
 

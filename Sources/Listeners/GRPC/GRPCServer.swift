@@ -5,7 +5,8 @@ internal import NIOPosix
 internal import Synchronization
 internal import Telemetry
 
-/// Unary gRPC over HTTP/2, in the clear with prior knowledge or inside TLS, on the event loops, thread pool and body budget of an HTTP server.
+/// Unary gRPC over HTTP/2, in the clear with prior knowledge or inside TLS, on the event loops, thread pool and memory
+/// budget of an HTTP server.
 ///
 /// Each call becomes a ``Request`` (`POST /package.Service/Method`, the message as the body, `grpc-encoding` as its
 /// content encoding) for the same ``HTTPService`` that HTTP has, and its ``Response`` becomes the answer.

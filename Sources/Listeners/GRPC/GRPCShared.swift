@@ -1,12 +1,14 @@
+internal import Endpoints
 internal import NIOCore
 internal import Synchronization
 internal import Telemetry
 internal import WireFormats
 
-/// What all connections of a gRPC server share: the counters, the drain mark, and the body budget of the HTTP server.
+/// What all connections of a gRPC server share: the counters, the drain mark, and the HTTP server's memory budget.
 final class GRPCShared: Sendable {
     let limits: GRPCLimits
-    private let http: HTTPShared
+    /// Which calls and HTTP requests have in common.
+    let budget: MemoryBudget
     let open = Atomic<Int>(0)
     let calls = Atomic<Int>(0)
     private let accepted = Atomic<UInt64>(0)
@@ -24,13 +26,10 @@ final class GRPCShared: Sendable {
 
     init(limits: GRPCLimits, http: HTTPShared) {
         self.limits = limits
+        budget = http.budget
         self.http = http
         gate = AddressGate(connections: limits.connectionsPerAddress, wasted: limits.wastedCalls)
     }
-
-    /// The body budget, which calls and HTTP requests have in common.
-    func reserve(_ count: Int) -> Bool { http.reserve(count) }
-    func release(_ count: Int) { http.release(count) }
 
     var drains: Bool { draining.load(ordering: .relaxed) }
     func startDrain() { draining.store(true, ordering: .relaxed) }

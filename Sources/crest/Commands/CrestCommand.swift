@@ -28,7 +28,8 @@ struct CrestCommand: AsyncParsableCommand {
         version: "crest \(Version.text)",
         subcommands: [
             TraceCommand.self, DeleteCommand.self, SearchCommand.self, ServicesCommand.self, OperationsCommand.self,
-            MetricsCommand.self, ExplainCommand.self, LedgerCommand.self, StatusCommand.self, SendCommand.self,
+            MetricsCommand.self, ExplainCommand.self, LedgerCommand.self, StatusCommand.self,
+            AdmissionCommand.self, SendCommand.self,
             PinCommand.self, UnpinCommand.self, PinsCommand.self, StoreCommand.self,
             TokenCommand.self,
         ])
