@@ -27,7 +27,6 @@ final class GRPCShared: Sendable {
     init(limits: GRPCLimits, http: HTTPShared) {
         self.limits = limits
         budget = http.budget
-        self.http = http
         gate = AddressGate(connections: limits.connectionsPerAddress, wasted: limits.wastedCalls)
     }
 
