@@ -250,7 +250,8 @@ def test_client_statistics_and_bad_datagrams(shared_daemon):
     assert metric(shared_daemon, names["late"]) == before["late"] + 3
     # The 40 of the late batch are older than the 50 before it.
     assert metric(shared_daemon, "crest_jaeger_client_spans_dropped_total", cause="full_queue") == dropped + 3 * 60
+    # Nobody was told when the spans were stored.
     for index in range(3):
-        assert len(shared_daemon.json(f"/api/traces/{0x600 + index:x}")["data"][0]["spans"]) == 5
+        eventually(lambda: len(shared_daemon.json(f"/api/traces/{0x600 + index:x}")["data"][0]["spans"]) == 5)
     ledger = eventually(lambda: (lambda found: found if found["balanced"] else None)(shared_daemon.ledger()))
     assert ledger["spans"]["inFlight"] == 0

@@ -240,9 +240,11 @@ def test_version_two(tmp_path):
                                    ("text/plain", 415)]:
             bad = daemon.post("/api/v1/write", data=snappy(body), headers={**headers, "content-type": media_type})
             assert bad.status_code == status, (media_type, bad.text)
-        # The fields of version 2 are unknown to version 1: skipped, and the answer says that nothing was written.
+        # The same under the name of version 1 is told apart, not taken for an empty request.
         other = daemon.post(
             "/api/v1/write", data=snappy(body), headers={**headers, "content-type": "application/x-protobuf"})
-        assert other.headers["X-Prometheus-Remote-Write-Samples-Written"] == "0"
+        assert other.status_code == 400 and "content type says 1.0" in other.text
+        first = daemon.post("/api/v1/write", data=snappy(field(1, b"")), headers=headers)
+        assert first.status_code == 400 and "content type says 2.0" in first.text
     finally:
         daemon.kill()
