@@ -62,7 +62,7 @@ let package = Package(
         // 3 engines
         .target(name: "MetricsEngine", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
         .target(name: "SpanPipeline", dependencies: ["Telemetry"], swiftSettings: settings),
-        .target(name: "SegmentStore", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
+        .target(name: "SegmentStore", dependencies: ["Telemetry", "Bytes", "CLinux"], swiftSettings: settings),
         .target(name: "QueryEngine", dependencies: ["Telemetry", "Bytes"], swiftSettings: settings),
         // 4 joining
         .target(
@@ -105,8 +105,10 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "fuzz",
-            dependencies: ["WireFormats", "SegmentStore", "QueryEngine", "TestKit", "Telemetry", "Bytes"],
-            path: "Tests/Fuzz", swiftSettings: settings),
+            dependencies: [
+                "Daemon", "CrestClient", "Endpoints", "WireFormats", "SegmentStore", "MetricsEngine", "QueryEngine",
+                "TestKit", "Telemetry", "Bytes",
+            ], path: "Tests/Fuzz", swiftSettings: settings),
         .executableTarget(
             name: "promql-check", dependencies: ["Endpoints", "QueryEngine", "TestKit", "Telemetry"],
             path: "Tests/PromQLCheck", swiftSettings: settings),

@@ -14,7 +14,8 @@ package enum DeflateFraming: Sendable {
     }
 }
 
-/// Inflates a gzip (all members) or zlib stream; never produces more than `limit` bytes.
+/// Inflates a gzip stream (all members, at most ``InflateBounds/members``) or a zlib one; never produces more than `limit`
+/// bytes. Anything behind the stream is malformed.
 package func inflated(
     _ source: UnsafeRawBufferPointer, framing: DeflateFraming, limit: Int
 ) throws(InflateError) -> [UInt8] {
@@ -27,6 +28,7 @@ package func inflated(
     stream.avail_in = UInt32(source.count)
     var output: [UInt8] = []
     output.reserveCapacity(min(limit, source.count * 4))
+    var members = 1
     var chunk = [UInt8](repeating: 0, count: 64 << 10)
     while true {
         var produced = 0
@@ -43,8 +45,11 @@ package func inflated(
         case Z_OK:
             guard produced > 0 || stream.avail_in > 0 else { throw .malformed }
         case Z_STREAM_END:
-            guard stream.avail_in > 0, case .gzip = framing else { return output }
-            guard inflateReset(&stream) == Z_OK else { throw .malformed }
+            guard stream.avail_in > 0 else { return output }
+            guard case .gzip = framing, members < InflateBounds.members, inflateReset(&stream) == Z_OK else {
+                throw .malformed
+            }
+            members += 1
         default:
             throw .malformed
         }

@@ -64,11 +64,24 @@ package final class ZstdDecompressor {
     }
 }
 
-/// Inflates a zstd stream of one or more frames; never produces more than `limit` bytes.
+/// Bounds of streams that come from strangers, besides the bytes that come out.
+package enum InflateBounds {
+    /// Members of a gzip stream, frames of a zstd one; each costs work even when it holds nothing. More: malformed.
+    package static let members = 1_024
+    /// The logarithm of the largest window of zstd: 8 MiB, what RFC 8878 asks of every decoder. Larger: malformed.
+    package static let windowLog: Int32 = 23
+}
+
+/// Inflates a zstd stream of one or more frames; never produces more than `limit` bytes, nor keeps a window beyond
+/// ``InflateBounds/windowLog``.
 package func zstdInflated(_ source: UnsafeRawBufferPointer, limit: Int) throws(InflateError) -> [UInt8] {
     guard let context = ZSTD_createDCtx() else { throw .malformed }
     defer { _ = ZSTD_freeDCtx(context) }
+    guard ZSTD_isError(ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, InflateBounds.windowLog)) == 0 else {
+        throw .malformed
+    }
     var output: [UInt8] = []
+    var frames = 0
     let declared = ZSTD_getFrameContentSize(source.baseAddress, source.count)
     if declared < UInt64(limit) { output.reserveCapacity(Int(declared)) }
     let chunkBytes = ZSTD_DStreamOutSize()
@@ -87,6 +100,10 @@ package func zstdInflated(_ source: UnsafeRawBufferPointer, limit: Int) throws(I
         guard ZSTD_isError(pending) == 0 else { throw .malformed }
         guard output.count + produced <= limit else { throw .tooLarge(limit: limit) }
         output.append(contentsOf: chunk[..<produced])
+        if pending == 0 {
+            frames += 1
+            guard frames <= InflateBounds.members else { throw .malformed }
+        }
         if produced == 0, input.pos == before {
             if pending == 0 { break }
             throw .malformed

@@ -18,16 +18,22 @@ package final class DatagramSpanSender: Sendable {
     private let source = UInt64.random(in: 1 ... .max)
     private let epoch = DatagramSpanSender.now
     private let payloadLimit: Int
+    private let tag: MessageTag?
     private let state: Mutex<State>
 
     /// How often a datagram that the kernel does not take is tried, a millisecond apart.
     private static let attempts = 50
 
-    /// - Throws: `ConfigurationError` when the address is malformed or unknown.
+    /// - Throws: `ConfigurationError` when the address is malformed or unknown, or the key too short or too long.
     package init(_ queue: SpanQueue, _ options: OTLPExporter.DatagramOptions) throws(ConfigurationError) {
+        if let key = options.key, !(16...4_096).contains(key.count) {
+            throw ConfigurationError("a key of datagrams must have 16 to 4096 bytes, not \(key.count)")
+        }
+        tag = options.key.map { MessageTag(key: $0) }
         let socket = try DatagramSocket(connectedTo: options.address)
         self.queue = queue
-        payloadLimit = min(max(options.maximumBytes, 512), SpanDatagram.largestBytes) - SpanDatagram.headBytes
+        let overhead = SpanDatagram.headBytes + (options.key == nil ? 0 : MessageTag.bytes)
+        payloadLimit = min(max(options.maximumBytes, 512), SpanDatagram.largestBytes) - overhead
         state = Mutex(State(socket: socket))
     }
 
@@ -69,7 +75,7 @@ package final class DatagramSpanSender: Sendable {
             let datagram = SpanDatagram(
                 source: source, epoch: epoch, sequence: state.sequence + 1,
                 produced: state.sent + items + dropped, dropped: dropped, time: Self.now)
-            let bytes = datagram.encoded(payload)
+            let bytes = datagram.encoded(payload, tag: tag)
             if case .dropped = state.socket.send(bytes) { return nil }
             state.sequence += 1
             state.sent += items

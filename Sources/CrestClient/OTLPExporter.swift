@@ -50,6 +50,9 @@ public final class OTLPExporter: Sendable {
         /// Bytes of one datagram, 512 to 65,507; a longer span has one of its own. 1,400 passes any network whole;
         /// larger ones are cheaper on loopback.
         public var maximumBytes = 1_400
+        /// The key of `crestd --crest-udp-key-file`, 16 to 4,096 bytes: each datagram is authenticated with it. Not a
+        /// secrecy: what is sent can still be read on its way.
+        public var key: [UInt8]?
 
         public init(address: String = "127.0.0.1:8401") { self.address = address }
     }

@@ -3,7 +3,7 @@
 ///     | "CRST" | version | flags | signal | 0 | source | epoch | sequence | produced | dropped | time |
 ///     | items u32 | plainBytes u32 | crc32c u32 | OTLP request ... |
 ///
-/// Little-endian; neither compressed nor authenticated. Source: schemas/wire/crest-datagram.md, "Layout".
+/// Little-endian; not compressed; under a key 16 bytes of tag follow. Source: schemas/wire/crest-datagram.md, "Layout".
 struct SpanDatagram {
     static let headBytes = 68
     /// What UDP over IPv4 can carry.
@@ -17,11 +17,12 @@ struct SpanDatagram {
     var dropped: UInt64
     var time: UInt64
 
-    func encoded(_ payload: SpanPayload?) -> [UInt8] {
+    /// - Parameter tag: authenticates the datagram.
+    func encoded(_ payload: SpanPayload?, tag: MessageTag? = nil) -> [UInt8] {
         let body = payload?.bytes ?? []
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(Self.headBytes + body.count)
-        bytes += [0x43, 0x52, 0x53, 0x54, 1, 0, payload == nil ? 0 : 1, 0]
+        bytes.reserveCapacity(Self.headBytes + body.count + MessageTag.bytes)
+        bytes += [0x43, 0x52, 0x53, 0x54, 1, tag == nil ? 0 : 2, payload == nil ? 0 : 1, 0]
         for word in [source, epoch, sequence, produced, dropped, time] {
             withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) }
         }
@@ -33,6 +34,7 @@ struct SpanDatagram {
         crc.update(body)
         withUnsafeBytes(of: crc.value.littleEndian) { bytes.append(contentsOf: $0) }
         bytes += body
+        if let tag { bytes += tag.tag(bytes) }
         return bytes
     }
 }

@@ -102,7 +102,7 @@ package struct ConfigurationSources: Sendable {
 
     /// Variables that look like ours and are none: a slip would otherwise go unnoticed.
     private var strayVariables: [String] {
-        let others = ["CREST_CONFIG", "CREST_SERVER", "CREST_TOKEN", "CREST_FAILPOINT"]
+        let others = ["CREST_CONFIG", "CREST_SERVER", "CREST_TOKEN"]
         let known = Setting.all.map(\.variable) + others
         return environment.keys.filter { $0.hasPrefix("CREST_") && !known.contains($0) }.sorted().map { name in
             let nearest = Suggestion.nearest(to: name, among: known)
@@ -111,11 +111,11 @@ package struct ConfigurationSources: Sendable {
         }
     }
 
-    /// Other machines are let in over HTTP with TLS and tokens; otherwise only when that is said in so many words.
+    /// Other machines are let in over HTTP and gRPC with TLS and tokens; otherwise only when that is said in so many words.
     private func checkReach(_ resolved: ResolvedConfiguration) throws(StartFailure) {
         guard !resolved.configuration.allowsInsecureBind else { return }
         for name in ListenerName.allCases {
-            let isGuarded = CrestDaemon.httpRoles.contains { $0.key == name }
+            let isGuarded = name == .otlpGRPC || CrestDaemon.httpRoles.contains { $0.key == name }
             if isGuarded && resolved.configuration.access.isComplete { continue }
             for address in resolved.configuration.addresses(name) where address.isRemote {
                 let way = isGuarded ? "give --tls-cert, --tls-key and --tokens-file, " : ""

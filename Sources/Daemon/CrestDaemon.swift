@@ -30,6 +30,7 @@ package final class CrestDaemon: Sendable {
     let streams = Mutex<[(name: String, listener: LineListener)]>([])
     /// What `POST /-/reload` and SIGHUP do; set by the program.
     let reloading = Mutex<@Sendable () -> String?>({ "this daemon has nothing to reload" })
+    let reloads = ReloadCounts(now: SystemClock.now)
     private let service = Mutex<MetricsService?>(nil)
     let metricsLog = Mutex<MetricsLog?>(nil)
     let recorder = Mutex<MetricsRecorder?>(nil)
@@ -68,7 +69,7 @@ package final class CrestDaemon: Sendable {
             door.store?.close()
             throw error
         }
-        phase.set(ready: true)
+        phase.set(.ready)
     }
 
     /// Every listener with its real addresses; none: off.
@@ -88,6 +89,7 @@ package final class CrestDaemon: Sendable {
     func apply(_ configuration: Configuration) {
         door.store?.setRetention(retention(configuration))
         apply(configuration.access)
+        if let metrics = service.withLock({ $0 }) { apply(configuration, to: metrics) }
         if configuration.recorderAge != 0 { recorder.withLock { $0 }?.setRetention(.init(configuration)) }
     }
 
@@ -97,7 +99,7 @@ package final class CrestDaemon: Sendable {
     /// - Returns: false when the store holds something that the disk does not have. A client that was too slow to be
     ///   answered in time is no failure: it got no acknowledgement and sends again.
     package func stop(within limit: Duration) -> Bool {
-        phase.set(ready: false)
+        phase.set(.stopping)
         let isDrained = stopListeners(within: limit)
         if !isDrained { log.warning("requests in flight were cut") }
         let isLogSafe = closeMetricsLog()
@@ -222,7 +224,10 @@ package final class CrestDaemon: Sendable {
     private func makeMetrics(_ dialect: StatsDDialect) -> MetricsService {
         MetricsService(
             engine: configuration.metricLimits.engine(tally), ledger: ledger, now: SystemClock.now, dialect: dialect,
-            selfMetrics: { [weak self] in (self?.metrics.families ?? []) + (self?.tls?.families ?? []) },
+            selfMetrics: { [weak self] in
+                guard let self else { return [] }
+                return metrics.families + reloads.families + (tls?.families ?? [])
+            },
             recorder: { [weak self] in self?.recorder.withLock { $0 } },
             spanSeries: configuration.metricLimits.spanSeries)
     }
@@ -232,7 +237,7 @@ package final class CrestDaemon: Sendable {
             store: door.store?.ledgerTerms, scrub: door.store?.scrubCounts, space: door.store?.space,
             metricsLog: metricsLog.withLock { $0 }?.counts, recorder: recorder.withLock { $0 }?.counts,
             server: server, grpc: grpcServer.counts, datagramSources: datagramSources, udp: udp.withLock { $0 },
-            streams: streams.withLock { $0 }, isReady: phase.isReady)
+            streams: streams.withLock { $0 }, isReady: phase.isReady && readOnlyReason == nil)
     }
 
     var seriesCount: Int {
@@ -269,7 +274,11 @@ extension StartFailure {
         switch error {
         case .inUse: self.init(.dataDirectoryInUse, "the data directory \(directory) is in use by another crestd")
         case .disk(let error): self.init(.inputOutput, "the data directory \(directory): \(error)")
-        case .permission(let error): self.init(.permission, "the data directory \(directory): \(error)")
+        case .permission(let error):
+            let owner = HostProcess.owner(directory).map { "belongs to user \($0) and " } ?? ""
+            self.init(
+                .permission,
+                "the data directory \(directory) \(owner)cannot be used by user \(HostProcess.userID): \(error)")
         case .unknownFormat(let path, let major):
             self.init(.configuration, "\(directory)/\(path) has format \(major), which this version does not know")
         }

@@ -11,6 +11,7 @@ extension CrestDaemon {
         var questions = DaemonQuestions()
         let (phase, door) = (phase, door)
         questions.isReady = { phase.isReady }
+        questions.readOnlyReason = { [weak self] in self?.readOnlyReason }
         questions.overload = {
             guard let store = door.store else { return .busy(retryAfter: 1) }
             switch store.state {
@@ -28,7 +29,10 @@ extension CrestDaemon {
         questions.makeSnapshot = { [weak self] in self?.makeSnapshot() ?? .failure(SnapshotRefusal("stopping")) }
         questions.snapshots = { [weak self] in self?.snapshots ?? [] }
         questions.status = { [weak self] in self?.status ?? DaemonStatus() }
-        questions.reload = { [weak self] in self?.reloading.withLock { $0 }() ?? "stopping" }
+        questions.reload = { [weak self] in
+            guard let self else { return "stopping" }
+            return reloading.withLock { $0 }()
+        }
         var context = EndpointContext(
             sink: door, source: door, ledger: ledger, durability: configuration.durability, now: SystemClock.now,
             metrics: metrics.handlers, daemon: questions)
@@ -40,6 +44,12 @@ extension CrestDaemon {
                 now: SystemClock.now)
         }
         return context
+    }
+
+    /// Why the store takes nothing; nil while it does, or is not open.
+    var readOnlyReason: String? {
+        guard case .readOnly(let reason)? = door.store?.state else { return nil }
+        return reason
     }
 
     private var status: DaemonStatus {

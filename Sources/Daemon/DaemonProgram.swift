@@ -1,6 +1,5 @@
 internal import HostIO
 internal import Logging
-internal import Synchronization
 internal import Telemetry
 
 /// `crestd` from its arguments to its exit status.
@@ -57,7 +56,14 @@ package struct DaemonProgram: Sendable {
     }
 
     private func serve(_ resolved: ResolvedConfiguration) throws(StartFailure) -> ExitCode {
+        // Whoever knows the seed of the hash tables can choose labels that all fall into one place.
+        guard sources.environment["SWIFT_DETERMINISTIC_HASHING"] == nil else {
+            throw StartFailure(
+                .configuration,
+                "SWIFT_DETERMINISTIC_HASHING is set in the environment; with it strangers could slow every table down")
+        }
         HostSignals.block()
+        HostProcess.makeFilesPrivate()
         HostProcess.raiseDescriptorLimit()
         let configuration = resolved.configuration
         let threshold = LogThreshold(configuration.logLevel)
@@ -68,8 +74,8 @@ package struct DaemonProgram: Sendable {
         if HostProcess.isRoot { log.warning("running as root; a user of its own is enough for crestd") }
         let daemon = try CrestDaemon(configuration, log: log)
         let reload = Reload(
-            sources: sources, running: configuration, threshold: threshold, log: log,
-            apply: { [weak daemon] in daemon?.apply($0) })
+            sources: sources, running: configuration, threshold: threshold, counts: daemon.reloads,
+            log: log, apply: { [weak daemon] in daemon?.apply($0) })
         daemon.onReload { reload() }
         warnOfListenersNotBuilt(resolved, log)
         let line = configuration.logFormat == .json ? daemon.readyLine.json : daemon.readyLine.text
@@ -110,48 +116,5 @@ package struct DaemonProgram: Sendable {
     private func notify(_ state: String) {
         guard let path = sources.environment["NOTIFY_SOCKET"] else { return }
         HostProcess.sendDatagram(state, toUnixSocket: path)
-    }
-}
-
-/// Reads the configuration again and applies what can change while running; keeps all of the old one on an error.
-private final class Reload: Sendable {
-    private let sources: ConfigurationSources
-    private let running: Mutex<Configuration>
-    private let threshold: LogThreshold
-    private let log: Logger
-    private let apply: @Sendable (Configuration) -> Void
-
-    init(
-        sources: ConfigurationSources, running: Configuration, threshold: LogThreshold, log: Logger,
-        apply: @escaping @Sendable (Configuration) -> Void
-    ) {
-        self.apply = apply
-        self.sources = sources
-        self.running = Mutex(running)
-        self.threshold = threshold
-        self.log = log
-    }
-
-    /// Nil when done; otherwise what is wrong.
-    func callAsFunction() -> String? {
-        let next: Configuration
-        do throws(StartFailure) { next = try sources.resolve().configuration } catch {
-            log.error("the configuration was not reloaded: \(error)")
-            return "\(error)"
-        }
-        let needsRestart = running.withLock { current in
-            threshold.set(next.logLevel)
-            current.logLevel = next.logLevel
-            current.retentionAge = next.retentionAge
-            current.retentionSpace = next.retentionSpace
-            current.classRules = next.classRules
-            if current.recorderAge != 0, next.recorderAge != 0 { current.recorderAge = next.recorderAge }
-            current.recorderBytes = next.recorderBytes
-            if current.access.namesSameFiles(as: next.access) { current.access.contents = next.access.contents }
-            return current != next
-        }
-        apply(next)
-        if needsRestart { log.warning("reloaded; some changed settings need a restart") } else { log.info("reloaded") }
-        return nil
     }
 }

@@ -6,7 +6,7 @@ extension CrestDaemon {
         let service = HTTPWiring(router: router, role: .otlpGRPC, phase: phase).service
         for case .internet(let address) in configuration.addresses(.otlpGRPC) {
             do throws(ListenerError) {
-                note(.internet(try grpcServer.bind(address, service: service)), of: .otlpGRPC)
+                note(.internet(try grpcServer.bind(address, service: service, tls: tls)), of: .otlpGRPC)
             } catch { throw StartFailure(error, .otlpGRPC) }
         }
     }

@@ -18,7 +18,9 @@ struct HTTPWiring: Sendable {
     }
 
     private func respond(_ request: Request, _ budget: QueryBudget, _ reply: @escaping @Sendable (Response) -> Void) {
-        if !phase.isReady, let response = closedDoor(request) { return reply(response) }
+        // A body that was let in before the stop began is taken; the store is closed when the listeners are.
+        let isUnderway = phase.isStopping && !request.body.isEmpty
+        if !phase.isReady, !isUnderway, let response = closedDoor(request) { return reply(response) }
         router.respond(to: request, listener: role, budget: budget, reply: reply)
     }
 
@@ -46,8 +48,16 @@ struct HTTPWiring: Sendable {
 
 /// Where the daemon is between its start and its end.
 final class DaemonPhase: Sendable {
-    private let ready = Atomic<Bool>(false)
+    enum Step: UInt8 {
+        case starting
+        case ready
+        /// What is underway is finished, nothing new is taken.
+        case stopping
+    }
 
-    var isReady: Bool { ready.load(ordering: .acquiring) }
-    func set(ready isReady: Bool) { ready.store(isReady, ordering: .releasing) }
+    private let step = Atomic<UInt8>(Step.starting.rawValue)
+
+    var isReady: Bool { step.load(ordering: .acquiring) == Step.ready.rawValue }
+    var isStopping: Bool { step.load(ordering: .acquiring) == Step.stopping.rawValue }
+    func set(_ next: Step) { step.store(next.rawValue, ordering: .releasing) }
 }

@@ -18,16 +18,24 @@ package struct MetricLimits: Hashable, Sendable {
 
     /// An engine with these limits.
     func engine(_ tally: LineTally) -> MetricsEngine {
+        MetricsEngine(limits: seriesLimits, expiry: expiry, tally: tally)
+    }
+
+    var seriesLimits: SeriesLimits {
         var limits = SeriesLimits(series: series, seriesPerFamily: seriesPerFamily)
         limits.seriesPerSource = seriesPerSource
         limits.sourceLabels = sourceLabels
         limits.overflowLabels = overflowLabels
+        return limits
+    }
+
+    var expiry: ExpiryPolicy {
         var expiry = ExpiryPolicy()
         expiry.counters = Int64(clamping: counterExpiry / 1_000_000_000)
         expiry.gauges = Int64(clamping: gaugeExpiry / 1_000_000_000)
         expiry.histograms = Int64(clamping: histogramExpiry / 1_000_000_000)
         expiry.sets = Int64(clamping: setExpiry / 1_000_000_000)
-        return MetricsEngine(limits: limits, expiry: expiry, tally: tally)
+        return expiry
     }
 }
 

@@ -32,7 +32,9 @@ struct DaemonMetrics {
             SelfMetricFamily(
                 name: "crest_build_info", isCounter: false, help: "The version of this daemon; always 1.",
                 samples: [SelfMetricFamily.Sample(labels: [("version", CrestVersion.text)], value: 1)]),
-            .gauge("crest_ready", "1 when recovery is done and the daemon is not stopping.", isReady ? 1 : 0),
+            .gauge(
+                "crest_ready", "1 when recovery is done, the store takes spans and the daemon is not stopping.",
+                isReady ? 1 : 0),
         ]
     }
 

@@ -2,6 +2,7 @@ internal import Endpoints
 internal import HostIO
 internal import Listeners
 internal import Logging
+internal import MetricsEngine
 internal import Synchronization
 
 extension CrestDaemon {
@@ -51,6 +52,14 @@ extension CrestDaemon {
     /// Half of the cores up to four, one on a small machine: the other half is for answers and the store.
     private var statsDWorkers: Int {
         configuration.statsDWorkers ?? min(max(HostProcess.coreCount / 2, 1), 4)
+    }
+
+    /// New rules count for keys that are seen from now on, and for those that receivers know as soon as they look.
+    func apply(_ configuration: Configuration, to metrics: MetricsService) {
+        metrics.engine.setLimits(configuration.metricLimits.seriesLimits)
+        metrics.engine.setExpiry(configuration.metricLimits.expiry)
+        // The rules were checked when the configuration was resolved.
+        if let dialect = try? configuration.statsDDialect() { metrics.replace(dialect) }
     }
 
     /// Says in the log that the kernel granted less than was asked.

@@ -4,6 +4,17 @@ internal import Glibc
 package enum HostProcess {
     package static var isRoot: Bool { geteuid() == 0 }
 
+    package static var userID: UInt32 { geteuid() }
+
+    /// From now on what this process makes is for its own user only, whatever mode is asked for.
+    package static func makeFilesPrivate() { umask(0o077) }
+
+    /// Whom a file or directory belongs to; nil when there is none, or its directory may not be searched.
+    package static func owner(_ path: String) -> UInt32? {
+        var facts = stat()
+        return stat(path, &facts) == 0 ? facts.st_uid : nil
+    }
+
     /// Cores that are online, at least 1.
     package static var coreCount: Int { max(Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))), 1) }
 

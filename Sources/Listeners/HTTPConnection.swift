@@ -195,8 +195,9 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func begin(_ head: HTTPRequestHead) {
         sawHead = true
         isHeadUnderway = false
+        if let ambiguity = head.ambiguity { return refuse(.malformed(ambiguity)) }
         requestNumber &+= 1
-        closesAfterResponse = !head.isKeepAlive
+        closesAfterResponse = !head.isKeepAlive || head.offersUpgrade
         enter(.receiving)
         let length = head.headers.first(name: "content-length").flatMap { Int($0) }
         let hasBody = (length ?? 0) > 0 || head.headers.contains(name: "transfer-encoding")

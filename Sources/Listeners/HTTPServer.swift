@@ -1,7 +1,6 @@
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
-internal import NIOSSL
 internal import Synchronization
 
 /// HTTP/1 on any number of addresses: event loops for the sockets, a thread pool for answers that block.
@@ -61,15 +60,12 @@ package final class HTTPServer: Sendable {
                 value: AdaptiveRecvByteBufferAllocator(minimum: 1_024, initial: 16_384, maximum: 131_072)
             )
             .childChannelInitializer { channel in
-                guard shared.admit() else { return channel.close() }
+                guard shared.admit(channel) else { return channel.close() }
                 return channel.eventLoop.makeCompletedFuture {
                     let table = tables.first { $0.eventLoop === channel.eventLoop }?.value
                     guard let table else { throw ChannelError.operationUnsupported }
                     if let tls {
-                        try channel.pipeline.syncOperations.addHandlers([
-                            NIOSSLServerHandler(context: tls.context),
-                            TLSGate(counts: tls.counts, timeout: tls.handshakeTimeout),
-                        ])
+                        try channel.pipeline.syncOperations.addHandlers(try tls.handlers(for: .http1))
                     }
                     let handler = HTTPConnection(service: service, pool: pool, table: table)
                     try channel.pipeline.syncOperations.addHandler(

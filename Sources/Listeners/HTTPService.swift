@@ -95,6 +95,8 @@ package struct HTTPLimits: Sendable {
     package var bodyBytesInFlight = 192 << 20
     /// Open connections; more are closed at once.
     package var connections = 1_024
+    /// Of them, of one address (IPv4, or an IPv6 /64).
+    package var connectionsPerAddress = 256
     /// From the first byte of a request to the end of its headers; longer: 408.
     package var headerTimeout = Duration.seconds(10)
     /// From the end of the headers to the end of the body; longer: 408.

@@ -1,3 +1,4 @@
+internal import NIOCore
 internal import Synchronization
 
 /// What all connections of a server share: the body budget, the counters, the drain mark.
@@ -7,9 +8,13 @@ final class HTTPShared: Sendable {
     let connectionsAccepted = Atomic<UInt64>(0)
     let connectionsRefused = Atomic<UInt64>(0)
     let bodyBytes = Atomic<Int>(0)
+    private let gate: AddressGate
     private let draining = Atomic<Bool>(false)
 
-    init(limits: HTTPLimits) { self.limits = limits }
+    init(limits: HTTPLimits) {
+        self.limits = limits
+        gate = AddressGate(connections: limits.connectionsPerAddress)
+    }
 
     /// True from the start of the drain on: every response closes its connection.
     var drains: Bool { draining.load(ordering: .relaxed) }
@@ -25,8 +30,12 @@ final class HTTPShared: Sendable {
 
     func release(_ count: Int) { bodyBytes.subtract(count, ordering: .relaxed) }
 
-    /// Counts a connection in; false when there are enough already.
-    func admit() -> Bool {
+    /// Counts a connection in; false when there are enough already, in all or of its address.
+    func admit(_ channel: any Channel) -> Bool {
+        guard gate.admits(channel) else {
+            connectionsRefused.add(1, ordering: .relaxed)
+            return false
+        }
         if openConnections.add(1, ordering: .relaxed).newValue <= limits.connections {
             connectionsAccepted.add(1, ordering: .relaxed)
             return true

@@ -39,8 +39,14 @@ package final class TLSServer: Sendable {
         }
     }
 
+    /// What is spoken inside, as ALPN names it. A client that offers only others finds out by itself.
+    enum Inside: String, CaseIterable, Sendable {
+        case http1 = "http/1.1"
+        case http2 = "h2"
+    }
+
     private struct Current: Sendable {
-        var context: NIOSSLContext
+        var contexts: [Inside: NIOSSLContext]
         var expiresUnixSeconds: Int64
     }
 
@@ -65,7 +71,11 @@ package final class TLSServer: Sendable {
     package var handshakes: UInt64 { counts.handshakes.load(ordering: .relaxed) }
     package var failures: [(reason: String, count: UInt64)] { counts.failures }
 
-    var context: NIOSSLContext { current.withLock { $0.context } }
+    /// What stands at the outer end of a new connection's pipeline.
+    func handlers(for inside: Inside) throws -> [any ChannelHandler] {
+        guard let context = current.withLock({ $0.contexts[inside] }) else { throw ChannelError.operationUnsupported }
+        return [NIOSSLServerHandler(context: context), TLSGate(counts: counts, timeout: handshakeTimeout)]
+    }
 
     private static func load(_ files: Files) throws(Fault) -> Current {
         let chain = certificates(files.certificates)
@@ -75,7 +85,6 @@ package final class TLSServer: Sendable {
             certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
         configuration.minimumTLSVersion = .tlsv12
         configuration.cipherSuites = "ECDHE+AESGCM:ECDHE+CHACHA20"
-        configuration.applicationProtocols = ["http/1.1"]
         configuration.shutdownTimeout = .seconds(2)
         if let authorities = files.clientAuthorities {
             let trusted = certificates(authorities)
@@ -83,11 +92,12 @@ package final class TLSServer: Sendable {
             configuration.trustRoots = .certificates(trusted)
             configuration.certificateVerification = .noHostnameVerification
         }
-        do {
-            return Current(
-                context: try NIOSSLContext(configuration: configuration),
-                expiresUnixSeconds: Int64(leaf.notValidAfter))
-        } catch { throw .mismatch }
+        var current = Current(contexts: [:], expiresUnixSeconds: Int64(leaf.notValidAfter))
+        for inside in Inside.allCases {
+            configuration.applicationProtocols = [inside.rawValue]
+            do { current.contexts[inside] = try NIOSSLContext(configuration: configuration) } catch { throw .mismatch }
+        }
+        return current
     }
 
     private static func certificates(_ pem: [UInt8]) -> [NIOSSLCertificate] {

@@ -28,6 +28,11 @@ struct ExpiryWheel: ~Copyable {
         schedule(UInt32(truncatingIfNeeded: next.count - 1), delay: 1)
     }
 
+    /// Takes everything off.
+    mutating func clear() {
+        for slot in heads.indices { heads[slot] = Self.none }
+    }
+
     /// Makes room for a number that is on no list.
     mutating func appendVacancy() {
         next.append(Self.none)

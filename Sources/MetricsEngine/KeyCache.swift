@@ -190,6 +190,12 @@ struct KeyCache: ~Copyable {
         keyCapacity = capacity
     }
 
+    /// Forgets every key, on demand: the count of full caches stays.
+    mutating func clear() {
+        forgetAll()
+        resets -= 1
+    }
+
     private mutating func forgetAll() {
         entries.deallocate()
         entries = Self.makeEntries(256)

@@ -45,8 +45,11 @@ extension MetricsEngine {
     package func cardinality(top: Int, nowNanoseconds: Int64) -> CardinalityReport {
         withStore(nowNanoseconds: nowNanoseconds) { store in
             let known = store.familyCount
-            let (counts, states, sources, second) = registry.withLock { registry in
-                (registry.counts, Array(registry.states.prefix(known)), registry.sources.states, registry.second)
+            let (counts, states, sources, second, limits) = registry.withLock { registry in
+                (
+                    registry.counts, Array(registry.states.prefix(known)), registry.sources.states, registry.second,
+                    registry.limits
+                )
             }
             let largest = states.indices.sorted { left, right in
                 let (left, right) = (states[left], states[right])

@@ -24,19 +24,25 @@ package final class MetricsEngine: Sendable {
     let removal = Mutex<Void>(())
     private let memberHash = KeyedHash.random()
     private let sketches: SketchBudget
-    /// What the engine was made with.
-    package let limits: SeriesLimits
 
     package init(
         limits: SeriesLimits = SeriesLimits(), expiry: ExpiryPolicy = ExpiryPolicy(), tally: LineTally = LineTally(),
         distinctSketches: Int = Limits.distinctSketches
     ) {
-        self.limits = limits
         self.tally = tally
         store = Mutex(MetricsStore(expiry: expiry))
         sketches = SketchBudget(limit: distinctSketches)
         registry = Mutex(SeriesRegistry(limits: limits))
     }
+
+    /// How many series there may be.
+    package var limits: SeriesLimits { registry.withLock { $0.limits } }
+
+    /// Other numbers of series from now on; the lists of labels stay.
+    package func setLimits(_ limits: SeriesLimits) { registry.withLock { $0.setLimits(limits) } }
+
+    /// Other times of expiry from now on, for all series.
+    package func setExpiry(_ policy: ExpiryPolicy) { store.withLock { $0.expiry.setPolicy(policy) } }
 
     /// A new shard; give each receive thread one of its own.
     /// - Parameters:

@@ -68,6 +68,9 @@ package final class MetricsShard: @unchecked Sendable {
         core.pointee.bindDropped(name: name, tags: tags, kind: kind)
     }
 
+    /// Forgets which series key bytes are bound to; what was recorded stays.
+    package func forgetKeys() { core.pointee.keys.clear() }
+
     /// Applies one sample to a registered series without the key cache.
     package func record(_ sample: MetricSample, to series: SeriesRegistration) {
         core.pointee.reserve(series)

@@ -35,7 +35,7 @@ struct SeriesExpiry: ~Copyable {
     /// One second more than live windows live.
     private static let quietSeconds = LiveWindows.seconds + 1
 
-    private let policy: ExpiryPolicy
+    private var policy: ExpiryPolicy
     private var states: [State] = []
     private var wheel = ExpiryWheel()
     /// Series that a rule has given a time of their own, in seconds.
@@ -47,6 +47,19 @@ struct SeriesExpiry: ~Copyable {
     private(set) var removedCount: UInt64 = 0
 
     init(_ policy: ExpiryPolicy) { self.policy = policy }
+
+    /// Every series that is watched comes due at once: one that the old policy never looked at again is found, too.
+    mutating func setPolicy(_ next: ExpiryPolicy) {
+        guard next != policy else { return }
+        policy = next
+        wheel.clear()
+        for series in states.indices {
+            switch states[series] {
+            case .new, .present, .expired: wheel.schedule(UInt32(truncatingIfNeeded: series), delay: 1)
+            case .retired, .removed: break
+            }
+        }
+    }
 
     mutating func append(now: Int64) {
         states.append(.new)

@@ -69,7 +69,7 @@ struct SeriesRegistry: ~Copyable {
     private var familyIDs: [FamilyKey: UInt32] = [:]
     /// Every name a family takes, and the family.
     private var reservedNames: [String: UInt32] = [:]
-    let limits: SeriesLimits
+    private(set) var limits: SeriesLimits
     private let overflowLabels: [[UInt8]]
     private var labelledOverflows = 0
     /// The identity at hand met the limit of families.
@@ -90,6 +90,15 @@ struct SeriesRegistry: ~Copyable {
         self.limits = limits
         sources = SeriesSources(labels: limits.sourceLabels)
         overflowLabels = LabelText.forms(of: limits.overflowLabels)
+    }
+
+    /// Takes other numbers; which labels name a source and which an overflow series keeps stays as it is. Series beyond
+    /// a limit that went down stay.
+    mutating func setLimits(_ next: SeriesLimits) {
+        limits.series = next.series
+        limits.seriesPerFamily = next.seriesPerFamily
+        limits.seriesPerSource = next.seriesPerSource
+        limits.families = next.families
     }
 
     /// The series of an identity, made on first sight, and the counter that goes with it.

@@ -17,7 +17,7 @@ struct ShardCore: ~Copyable {
     /// index there.
     private enum State: UInt8 { case clean, change, level, histogram, set, spread, sampled }
 
-    private(set) var keys: KeyCache
+    var keys: KeyCache
     private let queue: WindowQueue
     private let memberHash: KeyedHash
     private let sketches: SketchBudget

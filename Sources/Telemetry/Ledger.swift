@@ -108,6 +108,8 @@ package final class Ledger: Sendable {
     package let spansDuplicate = Atomic<UInt64>(0)
     package let spansInFlight = Atomic<Int64>(0)
     package let spansTruncated = Atomic<UInt64>(0)
+    /// Spans with a text that was no UTF-8.
+    package let spansRepaired = Atomic<UInt64>(0)
     package let spansRejected = ReasonCounters<SpanRejection>()
 
     package let requestsReceived = Atomic<UInt64>(0)

@@ -88,6 +88,8 @@ package struct SpanMarks: OptionSet, Hashable, BitwiseCopyable, Sendable {
     package static let noStart = SpanMarks(rawValue: 1 << 4)
     /// The source gave no duration; `end` equals `start`.
     package static let noDuration = SpanMarks(rawValue: 1 << 5)
+    /// A text was no UTF-8; what was broken stands as U+FFFD.
+    package static let repairedText = SpanMarks(rawValue: 1 << 6)
 }
 
 /// One span: 128 bytes, little-endian, without padding. Times are unix nanoseconds as received, never rewritten.

@@ -16,6 +16,8 @@ package struct WireError: Error, Hashable, Sendable, CustomStringConvertible {
         case group = "unbalanced group"
         case symbol = "a symbol that is not in the table"
         case symbols = "more symbols than are taken"
+        case writeVersion1 = "a field of remote write 1.0, where the content type says 2.0"
+        case writeVersion2 = "a field of remote write 2.0, where the content type says 1.0"
         // JSON
         case unexpectedByte = "unexpected character"
         case control = "control character in a string"

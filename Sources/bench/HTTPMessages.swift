@@ -84,11 +84,13 @@ struct HTTPConnection {
 
     /// Sends and returns (status, body).
     mutating func exchange(
-        _ method: String, _ path: String, contentType: String = "", acceptEncoding: String = "", body: [UInt8] = []
+        _ method: String, _ path: String, contentType: String = "", acceptEncoding: String = "", token: String = "",
+        body: [UInt8] = []
     ) throws -> (status: Int, body: [UInt8]) {
         var head = "\(method) \(path) HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(body.count)\r\n"
         if !contentType.isEmpty { head += "Content-Type: \(contentType)\r\n" }
         if !acceptEncoding.isEmpty { head += "Accept-Encoding: \(acceptEncoding)\r\n" }
+        if !token.isEmpty { head += "Authorization: Bearer \(token)\r\n" }
         try socket.send(Array((head + "\r\n").utf8))
         if !body.isEmpty { try socket.send(body) }
         let reply = try reader.next { first, body in

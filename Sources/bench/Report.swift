@@ -10,11 +10,15 @@ struct Report {
 
     mutating func add(_ key: String, _ value: Int) { fields.append((key, "\(value)")) }
     mutating func add(_ key: String, _ value: String) { fields.append((key, "\"\(value)\"")) }
+    mutating func add(_ key: String, _ value: Bool) { fields.append((key, "\(value)")) }
 
     /// Rounded to four significant decimals.
-    mutating func add(_ key: String, _ value: Double) {
-        fields.append((key, "\((value * 10_000).rounded() / 10_000)"))
+    mutating func add(_ key: String, _ value: Double) { fields.append((key, Self.rounded(value))) }
+    mutating func add(_ key: String, _ values: [Double]) {
+        fields.append((key, "[" + values.map(Self.rounded).joined(separator: ", ") + "]"))
     }
+
+    private static func rounded(_ value: Double) -> String { "\((value * 10_000).rounded() / 10_000)" }
 
     func print() {
         var all = fields
@@ -24,6 +28,13 @@ struct Report {
         Swift.print("{" + all.map { "\"\($0.0)\": \($0.1)" }.joined(separator: ", ") + "}")
         fflush(nil)
     }
+}
+
+/// CPU seconds of this process so far.
+func ownSeconds() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }
 
 /// Monotonic seconds.

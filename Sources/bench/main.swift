@@ -17,11 +17,12 @@ struct Bench: ParsableCommand {
               bench search --spans 10000000     traces by id and searches over a large store
               bench commit --seconds 5          group commit: durable requests/s and ack latency beside fdatasync
               bench recovery --segments 10000   start after a crash and after a clean stop
+              bench overload --step-seconds 5   up to a hundred times the capacity, held by a CPU quota
               bench all --spans 20000 --lines 100000    the small form that the tests run
             """,
         subcommands: [
             Ingest.self, Datagrams.self, StatsD.self, Instructions.self, Search.self, Commit.self, RecoveryTime.self,
-            All.self, Sink.self, Drain.self,
+            Overload.self, All.self, Sink.self, Drain.self,
         ])
 }
 

@@ -4,7 +4,10 @@ internal import ArgumentParser
 struct AccessOptions: ParsableArguments {
     @Option(help: "The tokens that are let in, made by crest token; read again on SIGHUP. (default: no tokens)")
     var tokensFile: String?
-    @Option(help: "The certificate of the HTTP listeners and its chain, PEM; read again on SIGHUP. (default: no TLS)")
+    @Option(
+        help:
+            "The certificate of the HTTP and gRPC listeners and its chain, PEM; read again on SIGHUP. (default: no TLS)"
+    )
     var tlsCert: String?
     @Option(help: "Its private key, PEM, readable by this user only.") var tlsKey: String?
     @Option(help: "Let in only clients with a certificate of these authorities, PEM.") var tlsClientCa: String?

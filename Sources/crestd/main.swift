@@ -18,7 +18,8 @@ struct Crestd: ParsableCommand {
 
     @Option(help: "Everything over HTTP. (default: 127.0.0.1:8400)") var http: String?
     @Option(help: "OTLP over HTTP. (default: 127.0.0.1:4318)") var otlpHttp: String?
-    @Option(help: "OTLP over gRPC, HTTP/2 with prior knowledge. (default: 127.0.0.1:4317)") var otlpGrpc: String?
+    @Option(help: "OTLP over gRPC: HTTP/2, with prior knowledge or TLS. (default: 127.0.0.1:4317)") var otlpGrpc:
+        String?
     @Option(help: "Zipkin v1 and v2. (default: 127.0.0.1:9411)") var zipkin: String?
     @Option(help: "Jaeger thrift over HTTP. (default: 127.0.0.1:14268)") var jaegerHttp: String?
     @Option(help: "Jaeger thrift datagrams. (default: 127.0.0.1:6831)") var jaegerUdp: String?
@@ -47,7 +48,7 @@ struct Crestd: ParsableCommand {
     @Option(help: "Whose marks on StatsD lines are undone: auto, micrometer, plain. (default: auto)")
     var statsdProfile: String?
     @Option(help: "What g:-5|g means: auto, delta, absolute. (default: auto)") var statsdGaugeSign: String?
-    @Option(help: "A mapping file, or spring-http; may be repeated. A change needs a restart.")
+    @Option(help: "A mapping file, or spring-http; may be repeated. Read again on SIGHUP.")
     var statsdMapping: [String] = []
     @OptionGroup(title: "Access") var access: AccessOptions
     @OptionGroup(title: "Limits of metric series") var metricLimits: MetricLimitOptions

@@ -73,6 +73,9 @@ struct PromoShop: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Bytes of one datagram of spans, 512 to 65507.", valueName: "number"))
     var datagramBytes = 1_400
 
+    @Option(help: ArgumentHelp("The key of crestd --crest-udp-key-file.", valueName: "file"))
+    var datagramKeyFile: String?
+
     @Option(help: ArgumentHelp("Where metrics go (DogStatsD over UDP).", valueName: "host:port"))
     var statsd = "127.0.0.1:8125"
 
@@ -92,6 +95,16 @@ struct PromoShop: AsyncParsableCommand {
         guard rampAt >= 0, rampAt <= 1 else { throw ValidationError("--ramp-at: want a number from 0 to 1") }
     }
 
+    /// The file without its last line feed, as `crestd` reads it.
+    private func key(inFile path: String) throws -> [UInt8] {
+        guard let file = fopen(path, "rb") else { throw ValidationError("--datagram-key-file: cannot read \(path)") }
+        defer { fclose(file) }
+        var buffer = [UInt8](repeating: 0, count: 8_192)
+        let count = fread(&buffer, 1, buffer.count, file)
+        let key = buffer.prefix(count)
+        return Array(key.last == UInt8(ascii: "\n") ? key.dropLast() : key)
+    }
+
     func run() async throws {
         let exporter: OTLPExporter
         let metricsClient: StatsDClient
@@ -105,6 +118,7 @@ struct PromoShop: AsyncParsableCommand {
             if let datagrams {
                 var options = OTLPExporter.DatagramOptions(address: datagrams)
                 options.maximumBytes = datagramBytes
+                if let datagramKeyFile { options.key = try key(inFile: datagramKeyFile) }
                 configuration.datagrams = options
             }
             exporter = try OTLPExporter(configuration)

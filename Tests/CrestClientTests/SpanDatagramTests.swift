@@ -1,3 +1,4 @@
+import Bytes
 import CrestClient
 import Glibc
 import Testing
@@ -84,6 +85,47 @@ struct SpanDatagramTests {
         let bytes = try #require(sink.next())
         let head = try bytes.withUnsafeBytes { try decodeCrestDatagram($0, limit: 0) }.head
         #expect(head.produced == 5 && head.dropped == 5 && head.sequence == 1 && sink.next() == nil)
+    }
+
+    @Test("Under a key the server's decoder finds the right tag, and the size is kept")
+    func key() async throws {
+        let sink = try Sink()
+        defer { close(sink.descriptor) }
+        let key = Array("a key of some 32 characters, yes".utf8)
+        var configuration = OTLPExporter.Configuration()
+        configuration.datagrams = OTLPExporter.DatagramOptions(address: "127.0.0.1:\(sink.port)")
+        configuration.datagrams?.key = key
+        let exporter = try OTLPExporter(configuration)
+        for number in 1...40 { exporter.recorder(for: Resource(serviceName: "a")).record(sampleSpan(UInt64(number))) }
+        #expect(await exporter.shutdown(within: .seconds(5)).sent == 40)
+        var count = 0
+        while let bytes = sink.next() {
+            #expect(bytes.count <= 1_400)
+            try bytes.withUnsafeBytes { bytes in
+                let datagram = try decodeCrestDatagram(bytes, limit: 1 << 20)
+                let tag = try #require(datagram.tag)
+                let message = UnsafeRawBufferPointer(rebasing: bytes[..<tag.lowerBound])
+                let sent = UnsafeRawBufferPointer(rebasing: bytes[tag])
+                #expect(HMACSHA256(key: key).isTag(sent, of: message))
+                #expect(!HMACSHA256(key: key + [0x31]).isTag(sent, of: message))
+            }
+            count += 1
+        }
+        #expect(count > 1)
+        configuration.datagrams?.key = Array("short".utf8)
+        #expect(throws: ConfigurationError.self) { try OTLPExporter(configuration) }
+    }
+
+    @Test("The code of a message is the server's, whatever the lengths")
+    func codes() {
+        for keyBytes in [0, 1, 16, 63, 64, 65, 200] {
+            let key = (0..<keyBytes).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+            let (mine, its) = (MessageTag(key: key), HMACSHA256(key: key))
+            for count in [0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 1_400] {
+                let message = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 13) }
+                #expect(mine.code(message) == message.withUnsafeBytes { its.code($0) }, "\(keyBytes), \(count)")
+            }
+        }
     }
 
     @Test("An address that cannot work is an error at the start")

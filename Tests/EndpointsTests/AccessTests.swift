@@ -198,4 +198,26 @@ struct AccessTests {
         #expect(daemon.send(two).status == 421)
         #expect(daemon.send(Request(method: "GET", target: "/")).status == 200)
     }
+
+    @Test("What a page of another site sends blindly is refused; its own pages and programs are not")
+    func foreignOrigin() {
+        let daemon = TestDaemon()
+        func status(_ method: String, _ target: String, _ origin: String?) -> Int {
+            var request = Request(method: method, target: target, headers: [("host", "localhost:8400")])
+            if let origin { request.headers.append(("origin", origin)) }
+            return daemon.send(request).status
+        }
+        let foreign = [
+            "https://evil.example", "null", "", "http://localhost:8400.evil.example", "localhost:8400",
+            "http://localhost:9", "http://localhost",
+        ]
+        for (method, target) in [("POST", "/-/reload"), ("DELETE", "/api/crest/v1/traces/1"), ("POST", "/v1/traces")] {
+            for origin in foreign { #expect(status(method, target, origin) == 403, "\(method) \(origin)") }
+            for origin in [nil, "http://localhost:8400", "https://LOCALHOST:8400"] {
+                #expect(status(method, target, origin) != 403, "\(method) \(origin ?? "")")
+            }
+        }
+        #expect(daemon.rejected(.forbidden) == 21)
+        for origin in foreign { #expect(status("GET", "/-/ready", origin) == 200) }
+    }
 }

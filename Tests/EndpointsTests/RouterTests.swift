@@ -128,7 +128,7 @@ import Testing
         #expect(ready.get("/-/ready").status == 200)
         #expect(ready.get("/-/healthy").status == 200)
         #expect(ready.get("/").text.contains("/api/crest/v1/"))
-        #expect(ready.send(Request(method: "POST", target: "/-/reload")).status == 501)
+        #expect(ready.send(Request(method: "POST", target: "/-/reload")).status == 500)
         #expect(ready.get("/-/reload").status == 405)
         let starting = TestDaemon {
             $0.daemon.isReady = { false }
@@ -138,6 +138,9 @@ import Testing
         #expect(starting.get("/-/healthy").status == 200)
         #expect(starting.get("/health").status == 503)
         #expect(starting.send(Request(method: "POST", target: "/-/reload")).text == "reloaded\n")
+        let full = TestDaemon { $0.daemon.readOnlyReason = { "the disk is full" } }
+        #expect(full.get("/-/ready").status == 503 && full.get("/-/ready").text == "read-only: the disk is full\n")
+        #expect(full.get("/-/healthy").status == 200 && full.get("/api/services").status == 200)
     }
 
     @Test("Metrics paths reach the metrics side, with the body inflated")

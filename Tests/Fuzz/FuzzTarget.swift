@@ -29,6 +29,23 @@ struct FuzzTarget: Sendable {
         .snappy,
         .remoteWrite,
         .remoteWrite2,
+        .gzip,
+        .zstd,
+        .grpcMessage,
+        .grpcHeaders,
+        .regex,
+        .accept,
+        .pageToken,
+        .tokenFile,
+        .mappingRule,
+        .storeFiles,
+        .metricsLog,
+        .nestedValue,
+        .request,
+        .configuration,
+        .mappingFile,
+        .traceParent,
+        .clientAnswers,
     ]
 }
 
@@ -40,7 +57,7 @@ extension FuzzTarget {
             let datagrams = [
                 "order.count:1|c|@0.5|#sku:1,region:eu\norder.process.time:12.5|ms", "stock:-3|g",
                 "users:a,b|s|T1700000000",
-                "a:1:2:3|d|#x:y|c:abc", "_e{5,4}:title|text|t:warning", "gzip;q=1.0, text/plain;version=0.0.4",
+                "a:1:2:3|d|#x:y|c:abc", "_e{5,4}:title|text|t:warning",
             ]
             return datagrams.map { Array($0.utf8) }
         },

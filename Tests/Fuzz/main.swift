@@ -1,9 +1,12 @@
-// Mutates valid inputs and looks for traps and broken promises.
+// Mutates valid inputs and looks for traps, hangs and broken promises.
 //
-//     fuzz TARGET [--seed N] [--events N]      one target; prints the executions, exits 1 on a failure
-//     fuzz smoke                               every target for a moment, and the canary that must fail
-//     fuzz full [--seconds N]                  every target for a minute, and the canary
+//     fuzz all [--seconds N] [--jobs N]        every target for N seconds (6), N at a time (2), and the canary
+//     fuzz TARGET [--seconds N | --events N]   one target; prints the executions, exits 1 on a failure
+//     fuzz TARGET --input HEX                  one input, as a failure printed it
 //     fuzz list                                the names of the targets
+//     fuzz export                              writes the inputs that code makes into the corpus
+//
+// With each: --seed N (1), --corpus FOLDER (Tests/Corpus).
 
 internal import Glibc
 
@@ -13,42 +16,50 @@ struct FuzzFailure {
     let execution: Int
 }
 
-/// Runs the seeds as they are, then `events` mutations; stops at the first failure.
-func run(_ target: FuzzTarget, seed: UInt64, events: Int) -> FuzzFailure? {
-    let corpus = target.seeds()
-    for (index, input) in corpus.enumerated() {
-        if let reason = target.check(input) { return FuzzFailure(input: input, reason: reason, execution: index) }
+func attempt(_ target: FuzzTarget, _ input: [UInt8]) -> String? {
+    Watch.note(input)
+    return target.check(input)
+}
+
+/// The inputs as they are, then `events` mutations; stops at the first failure.
+func run(_ target: FuzzTarget, _ inputs: [[UInt8]], seed: UInt64, events: Int) -> FuzzFailure? {
+    for (index, input) in inputs.enumerated() {
+        if let reason = attempt(target, input) { return FuzzFailure(input: input, reason: reason, execution: index) }
     }
-    var mutator = Mutator(random: FuzzRandom(seed: seed), corpus: corpus)
+    var mutator = Mutator(random: FuzzRandom(seed: seed), corpus: inputs)
     for index in 0..<events {
         let input = mutator.next()
-        if let reason = target.check(input) { return FuzzFailure(input: input, reason: reason, execution: index) }
+        if let reason = attempt(target, input) { return FuzzFailure(input: input, reason: reason, execution: index) }
     }
     return nil
 }
 
-func report(_ target: FuzzTarget, seed: UInt64, events: Int) -> Bool {
-    guard let failure = run(target, seed: seed, events: events) else {
-        print("\(target.name): \(events) executions, seed \(seed), nothing found")
-        return true
-    }
-    let hex = failure.input.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
-    print("\(target.name): seed \(seed), execution \(failure.execution): \(failure.reason)\n\(hex)")
-    return false
+func report(_ target: FuzzTarget, _ failure: FuzzFailure, seed: UInt64) {
+    print("\(target.name): seed \(seed), execution \(failure.execution): \(failure.reason)\n\(hex(failure.input))")
 }
 
-/// Rounds of 10,000 mutations, each with the next seed, until the time is over.
-func report(_ target: FuzzTarget, seed: UInt64, seconds: Int) -> Bool {
-    let end = time(nil) + seconds
-    let round = 10_000
-    var rounds: UInt64 = 0
-    while time(nil) < end {
-        if run(target, seed: seed + rounds, events: round) != nil {
-            return report(target, seed: seed + rounds, events: round)
+func hex(_ bytes: [UInt8]) -> String {
+    bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+}
+
+/// Rounds of mutations, each with the next seed, until the time is over or as many as asked are done.
+func fuzz(_ target: FuzzTarget, _ options: Options) -> Bool {
+    Watch.begin()
+    let made = target.seeds()
+    let inputs = made + options.corpus.inputs(of: target.name).filter { !made.contains($0) }
+    let end = options.seconds.map { time(nil) + $0 } ?? .max
+    var (seed, done) = (options.seed, 0)
+    while time(nil) < end, options.events.map({ done < $0 }) ?? true {
+        let round = min(2_000, options.events.map { $0 - done } ?? .max)
+        if let failure = run(target, inputs, seed: seed, events: round) {
+            report(target, failure, seed: seed)
+            return false
         }
-        rounds += 1
+        (seed, done) = (seed + 1, done + round)
     }
-    print("\(target.name): \(rounds * UInt64(round)) executions, seeds \(seed)..<\(seed + rounds), nothing found")
+    print(
+        "\(target.name): \(done) executions from \(inputs.count) inputs, seeds \(options.seed)..<\(seed), nothing found"
+    )
     fflush(nil)
     return true
 }
@@ -58,42 +69,45 @@ func canaryIsFound(seed: UInt64) -> Bool {
     let canary = FuzzTarget(
         name: "canary", seeds: { [Array("abcdefgh".utf8)] },
         check: { input in input.count < 4 && input.contains(0xff) ? "planted" : nil })
-    let failure = run(canary, seed: seed, events: 200_000)
+    let failure = run(canary, canary.seeds(), seed: seed, events: 200_000)
     print(failure.map { "canary: found after \($0.execution) executions" } ?? "canary: NOT found")
+    fflush(nil)
     return failure != nil
 }
 
-func number(after flag: String, in arguments: [String]) -> UInt64? {
-    guard let index = arguments.firstIndex(of: flag), index + 1 < arguments.count else { return nil }
-    return UInt64(arguments[index + 1])
+func fuzzAll(_ options: Options) -> Bool {
+    let program = CommandLine.arguments[0]
+    let jobs = Jobs(count: options.jobs) { target in
+        [program, target.name, "--seed", "\(options.seed)", "--corpus", options.corpus.folder]
+            + (options.events.map { ["--events", "\($0)"] } ?? ["--seconds", "\(options.seconds ?? 6)"])
+    }
+    let isSighted = canaryIsFound(seed: options.seed)
+    let failed = jobs.run(FuzzTarget.all)
+    print("fuzz: \(FuzzTarget.all.count) targets, \(failed.count) failed \(failed.sorted().joined(separator: " "))")
+    return failed.isEmpty && isSighted
 }
 
-func fuzz(_ arguments: [String]) -> Int32 {
-    let seed = number(after: "--seed", in: arguments) ?? 1
+func main(_ arguments: [String]) -> Int32 {
+    guard let options = Options(arguments.dropFirst()) else {
+        print("usage: fuzz all|TARGET|list|export [--seconds N] [--events N] [--jobs N] [--seed N] [--corpus FOLDER]")
+        return 2
+    }
     switch arguments.first {
-    case "smoke":
-        var isFine = canaryIsFound(seed: seed)
-        for target in FuzzTarget.all where !report(target, seed: seed, events: 3_000) { isFine = false }
-        return isFine ? 0 : 1
-    case "full":
-        let seconds = Int(clamping: number(after: "--seconds", in: arguments) ?? 60)
-        var isFine = canaryIsFound(seed: seed)
-        for target in FuzzTarget.all where !report(target, seed: seed, seconds: seconds) { isFine = false }
-        return isFine ? 0 : 1
+    case "all": return fuzzAll(options) ? 0 : 1
     case "list":
         for target in FuzzTarget.all { print(target.name) }
         return 0
-    case let name?:
+    case "export": return FuzzTarget.all.allSatisfy { options.corpus.export($0) } ? 0 : 1
+    case let name:
         guard let target = FuzzTarget.all.first(where: { $0.name == name }) else {
-            print("no target \(name); there are: \(FuzzTarget.all.map(\.name).joined(separator: " "))")
+            print("no target \(name ?? ""); there are: \(FuzzTarget.all.map(\.name).joined(separator: " "))")
             return 2
         }
-        let events = number(after: "--events", in: arguments) ?? 1_000_000
-        return report(target, seed: seed, events: Int(clamping: events)) ? 0 : 1
-    case nil:
-        print("usage: fuzz TARGET [--seed N] [--events N] | fuzz smoke | fuzz full | fuzz list")
-        return 2
+        guard let input = options.input else { return fuzz(target, options) ? 0 : 1 }
+        guard let reason = attempt(target, input) else { return 0 }
+        print("\(name ?? ""): \(reason)")
+        return 1
     }
 }
 
-exit(fuzz(Array(CommandLine.arguments.dropFirst())))
+exit(main(Array(CommandLine.arguments.dropFirst())))

@@ -44,6 +44,30 @@ import Testing
         }
     }
 
+    @Test("Calls taken back on one connection after the other: the address gets no more of them")
+    func rapidResetOnManyConnections() throws {
+        var limits = GRPCLimits()
+        limits.wastedCalls = 30
+        let server = try GRPCServerUnderTest(limits)
+        var refused = false
+        for _ in 0..<10 where !refused {
+            let connection = try server.connect()
+            do {
+                for index in 0..<10 {
+                    let stream = UInt32(2 * index + 1)
+                    try connection.send(H2.headers, 4, stream, H2.block(H2.call("/slow")))
+                    try connection.send(H2.reset, 0, stream, H2.bigEndian(8))
+                }
+                try connection.send(H2.ping, 0, 0, [UInt8](repeating: 1, count: 8))
+                refused = try connection.next(H2.ping) == nil
+            } catch is SocketFailure { refused = true }
+        }
+        #expect(refused)
+        #expect(server.closed(.resets) == 1)
+        #expect(try server.raw().receive() == [])
+        #expect(eventually { server.server.counts.refused >= 1 })
+    }
+
     @Test("A flood of PING and SETTINGS", arguments: [HTTP2RawConnection.ping, HTTP2RawConnection.settings])
     func controlFrames(kind: UInt8) throws {
         var limits = GRPCLimits()

@@ -141,6 +141,29 @@ import Testing
         #expect(server.server.connectionsRefused == 1)
     }
 
+    @Test("One address gets its share of the connections; another address gets the rest")
+    func connectionsOfAnAddress() throws {
+        var limits = Self.small()
+        limits.connectionsPerAddress = 2
+        limits.idleTimeout = .seconds(10)
+        let server = try ServerUnderTest(limits: limits)
+        func answers(_ connection: RawConnection) throws -> Bool {
+            do {
+                try connection.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                return try !connection.receive().isEmpty
+            } catch is SocketFailure { return false }
+        }
+        var kept = try [server.connect(), server.connect()]
+        #expect(try kept.allSatisfy { try answers($0) })
+        #expect(try !answers(server.connect()))
+        #expect(server.server.connectionsRefused == 1)
+        let other = try RawConnection(port: server.port, from: 0x7F00_0009, owner: server)
+        #expect(try answers(other))
+        kept.removeAll()
+        #expect(eventually { server.server.openConnections == 1 })
+        #expect(try answers(server.connect()))
+    }
+
     @Test("Refusals are answered in the form the service gives them")
     func refusalForm() throws {
         let seen = Mutex<[String]>([])

@@ -6,12 +6,18 @@ final class RawConnection {
     /// Kept alive as long as the connection.
     private let owner: AnyObject?
 
-    init(port: UInt16, owner: AnyObject? = nil) throws {
+    /// - Parameter source: loopback address of the client, in host order; 0: any.
+    init(port: UInt16, from source: UInt32 = 0, owner: AnyObject? = nil) throws {
         self.owner = owner
         descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
         var patience = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+        if source != 0 {
+            try loopback(0, source) { address, length in
+                if bind(descriptor, address, length) != 0 { throw SocketFailure(call: "bind", code: errno) }
+            }
+        }
         try loopback(port) { address, length in
             if connect(descriptor, address, length) != 0 { throw SocketFailure(call: "connect", code: errno) }
         }
@@ -131,11 +137,13 @@ func sendDatagram(_ bytes: [UInt8], port: UInt16) throws {
     }
 }
 
-func loopback<Result>(_ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) throws -> Result) throws -> Result {
+func loopback<Result>(
+    _ port: UInt16, _ host: UInt32 = 0x7F00_0001, _ body: (UnsafePointer<sockaddr>, socklen_t) throws -> Result
+) throws -> Result {
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    address.sin_addr.s_addr = host.bigEndian
     return try withUnsafePointer(to: &address) { pointer in
         try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
             try body($0, socklen_t(MemoryLayout<sockaddr_in>.size))

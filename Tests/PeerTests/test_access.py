@@ -326,7 +326,7 @@ def crestd(*arguments, environment=None):
 def test_reach_needs_tls_and_tokens(tokens, authority):
     tls = [f"--tls-cert={authority / 'server.pem'}", f"--tls-key={authority / 'server.key'}"]
     secret = [f"--tokens-file={tokens}"]
-    for listener in ("http", "otlp-http", "zipkin", "jaeger-http"):
+    for listener in ("http", "otlp-http", "otlp-grpc", "zipkin", "jaeger-http"):
         for given, code in (([], 78), (tls, 78), (secret, 78), (tls + secret, 0), (["--insecure-bind"], 0)):
             assert crestd("--check-config", f"--{listener}=0.0.0.0:0", *given).returncode == code, (listener, given)
     for listener in ("statsd", "jaeger-udp"):

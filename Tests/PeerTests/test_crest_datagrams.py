@@ -135,6 +135,18 @@ def test_key(tmp_path, out):
         check_books(ledger)
     finally:
         daemon.stop()
+    daemon.start()
+    statsd = "{}:{}".format(*daemon.udp("statsd"))
+    shop = [str(BIN / "promo-shop"), "--datagrams", "{}:{}".format(*daemon.udp("crest-udp")), "--statsd", statsd,
+            "--rate", "50", "--peak", "2x", "--duration", "1s", "--quiet"]
+    totals = json.loads(subprocess.run(
+        [*shop, "--datagram-key-file", str(path)], capture_output=True, text=True, timeout=60).stdout)
+    until(daemon, lambda ledger: ledger["spans"]["stored"] == totals["spans"] > 0)
+    assert daemon.ledger()["sources"]["rejected"] == {}
+    assert subprocess.run(shop, capture_output=True, timeout=60).returncode == 0
+    until(daemon, lambda ledger: set(ledger["sources"]["rejected"]) == {"untagged"})
+    assert daemon.ledger()["spans"]["stored"] == totals["spans"]
+    assert daemon.stop() == 0
     path.write_bytes(b"short")
     refused = subprocess.run(
         [str(BIN / "crestd"), "--check-config", f"--crest-udp-key-file={path}"], capture_output=True, text=True,

@@ -117,7 +117,8 @@ def fill_and_free(folder):
     assert any("bytes are free" in warning for warning in daemon.json("/api/crest/v1/status")["warnings"])
     filler.until_refused()
     assert disk_level(daemon) >= 1
-    assert daemon.get("/-/ready").status_code == 200
+    unready = daemon.get("/-/ready")
+    assert unready.status_code == 503 and unready.text.startswith("read-only: ")
     assert not filler.missing(step=7), "reads go on"
     assert daemon.ledger()["balanced"] is True
 
@@ -135,6 +136,7 @@ def fill_and_free(folder):
     foreign.unlink()
     eventually(lambda: filler.send() == 200)
     eventually(lambda: disk_level(daemon) == 0)
+    assert daemon.get("/-/ready").status_code == 200
     ledger = daemon.ledger()
     assert ledger["balanced"] is True and ledger["spans"]["store"]["lost"] == 0, ledger
 

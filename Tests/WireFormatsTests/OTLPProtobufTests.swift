@@ -145,26 +145,56 @@ struct OTLPProtobufTests {
         }
     }
 
-    @Test("Invalid UTF-8 is refused where it stands")
-    func invalidUTF8() {
+    @Test("Invalid UTF-8 becomes U+FFFD and marks its span only")
+    func invalidUTF8() throws {
+        let broken = Array("caf".utf8) + [0xc3]
         let body = request([
             { self.ids(&$0) },
             {
                 self.ids(&$0)
-                $0.bytes(5, Array("name".utf8) + [0xff])
+                $0.bytes(5, broken)
+                for _ in 0..<2 {
+                    $0.message(9) { pair in
+                        pair.bytes(1, broken)
+                        pair.message(2) { $0.bytes(1, [0xff] + Array("x".utf8) + [0xed, 0xa0, 0x80]) }
+                    }
+                }
+                $0.message(9) { pair in
+                    pair.string(1, "list")
+                    pair.message(2) { $0.message(5) { $0.message(1) { $0.bytes(1, [0x80]) } } }
+                }
             },
+            { self.ids(&$0) },
         ])
-        let error = #expect(throws: WireError.self) { try Decode.otlp(body) }
-        #expect(error?.kind == .invalidUTF8 && error?.offset == body.count - 1)
+        let decoded = try Decode.otlp(body)
+        let spans = try decoded.records()
+        #expect(spans.map(\.marks) == [[], .repairedText, []] && decoded.rejected.isEmpty)
+        #expect(spans[1].name == "caf\u{fffd}")
+        let text = AttributeValue.string("\u{fffd}x\u{fffd}\u{fffd}\u{fffd}")
         #expect(
-            error?.description.hasPrefix("resourceSpans[0].scopeSpans[0].spans[1], byte \(body.count - 1): ") == true)
-        let key = request([
+            spans[1].attributes == [
+                Attribute("caf\u{fffd}", text), Attribute("caf\u{fffd}", text),
+                Attribute("list", .array([.string("\u{fffd}")])),
+            ])
+    }
+
+    @Test("Broken text grows no further than the limit of its place")
+    func longInvalidUTF8() throws {
+        let body = request([
             { writer in
                 self.ids(&writer)
-                writer.message(9) { $0.bytes(1, [0xc3]) }
+                writer.bytes(5, [UInt8](repeating: 0xff, count: Limits.nameBytes + 1))
+                writer.message(9) { pair in
+                    pair.string(1, "k")
+                    pair.message(2) { $0.bytes(1, [UInt8](repeating: 0x80, count: Limits.attributeValueBytes)) }
+                }
             }
         ])
-        #expect(throws: WireError.self) { try Decode.otlp(key) }
+        let span = try #require(try Decode.otlp(body).records().first)
+        #expect(span.marks == [.truncated, .repairedText])
+        #expect(span.name.utf8.count == Limits.nameBytes / 3 * 3 && span.name.allSatisfy { $0 == "\u{fffd}" })
+        guard case .string(let value)? = span.attributes.first?.value else { throw WireError(.string, at: 0) }
+        #expect(value.utf8.count == Limits.attributeValueBytes / 3 * 3)
     }
 
     @Test("Beyond the limits of a span things are dropped, counted and marked")

@@ -117,4 +117,18 @@ struct RemoteWriteDecoderTests {
             for label in batch.labels { _ = batch.bytes(label.name).count + batch.bytes(label.value).count }
         } catch { #expect((0...body.count).contains(error.offset)) }
     }
+
+    @Test("A body of one version under the name of the other is refused, wherever its first field stands")
+    func otherVersion() {
+        for body in RemoteWriteSamples.versionTwo where !body.isEmpty {
+            let error = #expect(throws: WireError.self) { try decodeRemoteWrite(body, version: .one) }
+            #expect(error?.kind == .writeVersion2)
+        }
+        for body in RemoteWriteSamples.versionOne where !body.isEmpty {
+            let error = #expect(throws: WireError.self) { try decodeRemoteWrite(body, version: .two) }
+            #expect(error?.kind == .writeVersion1)
+            let later = Samples.field(4, "") + body
+            #expect(throws: WireError.self) { try decodeRemoteWrite(later, version: .two) }
+        }
+    }
 }

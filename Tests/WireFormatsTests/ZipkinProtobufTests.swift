@@ -74,14 +74,23 @@ struct ZipkinProtobufTests {
         let zeroTrace = field(1, [UInt8](repeating: 0, count: 8)) + field(3, [0, 0, 0, 0, 0, 0, 0, 1])
         let bad: [[UInt8]] = [
             span(zeroTrace), span(field(1, [1]) + field(3, [0, 0, 0, 0, 0, 0, 0, 1])), span([]),
-            span(ids + [40, 1]), span(ids + field(5, [0xff])), span(ids + [0x2a, 100]),
+            span(ids + [40, 1]), span(ids + [0x2a, 100]),
             span(ids + [0x31, 0, 0, 0, 0, 0, 0, 0, 0x7f]),
         ]
         let decoded = try Decode.zipkinProtobuf(bad.flatMap { $0 } + span(ids))
         #expect(try decoded.records().map(\.spanID.value) == [0xb1])
-        #expect(decoded.received == 8)
-        #expect(decoded.reasons == [.zeroTraceID: 1, .badIDLength: 2, .malformed: 4])
+        #expect(decoded.received == 7)
+        #expect(decoded.reasons == [.zeroTraceID: 1, .badIDLength: 2, .malformed: 3])
         #expect(decoded.message == "[0]: the trace id is all zeros")
+    }
+
+    @Test("Invalid UTF-8 becomes U+FFFD, with a mark")
+    func invalidUTF8() throws {
+        let tag = field(11, field(1, [0x6b, 0xff]) + field(2, [0xc3]))
+        let spans = try Decode.zipkinProtobuf(span(ids + field(5, [0x61, 0xfe]) + tag) + span(ids)).records()
+        #expect(spans[0].name == "a\u{fffd}" && spans[0].marks.contains(.repairedText))
+        #expect(spans[0].attributes == [Attribute("k\u{fffd}", .string("\u{fffd}"))])
+        #expect(!spans[1].marks.contains(.repairedText))
     }
 
     @Test("An empty body is an empty list; what is no list of messages is refused with its place")

@@ -98,6 +98,14 @@ struct ZipkinV1ThriftTests {
         }
     }
 
+    @Test("Invalid UTF-8 becomes U+FFFD, with a mark")
+    func invalidUTF8() throws {
+        let body = Value.list([span([(3, .bytes([0x61, 0xff])), (8, .list([tag("k", 6, [0x80])]))])])
+        let first = try #require(try Decode.zipkinV1Thrift(body.encoded(.binary)).records().first)
+        #expect(first.name == "a\u{fffd}" && first.marks.contains(.repairedText))
+        #expect(first.attributes.contains(Attribute("k", .string("\u{fffd}"))))
+    }
+
     @Test("A cut or a flipped bit never breaks the batch")
     func cutsAndFlips() throws {
         let body = Value.list([span([(6, .list([note(1, "cs")])), (8, .list([tag("sa", 0, [1])]))]), span([])])

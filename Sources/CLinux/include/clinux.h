@@ -1,4 +1,4 @@
-// What Glibc's module does not show to Swift: recvmmsg, socket ancillary data, CRC32C instructions.
+// What Glibc's module does not show to Swift: recvmmsg, socket ancillary data, CRC32C instructions, prefetching.
 #ifndef CREST_CLINUX_H
 #define CREST_CLINUX_H
 
@@ -70,6 +70,9 @@ int clinux_preallocate(int fd, int64_t offset, int64_t bytes);
 
 /// CRC32C (Castagnoli) of `length` bytes, continuing from `crc` (0 to start). Hardware instructions where present.
 uint32_t clinux_crc32c(uint32_t crc, const void *bytes, size_t length);
+
+/// Asks for the cache line of an address that will be read soon; the address may be anything.
+static inline void clinux_prefetch(uintptr_t address) { __builtin_prefetch((const void *)address); }
 
 /// 16-bit mask of the bytes equal to `needle` among the 16 at `p` (bit i = byte i).
 static inline uint32_t clinux_match16(const uint8_t *p, uint8_t needle);

@@ -28,6 +28,7 @@ package final class AccessControl: Sendable {
                 throw .misdirected
             }
         }
+        guard Self.isOwnPage(request) else { throw .foreignOrigin }
         guard access != .open, let policy = policy.withLock({ $0 }) else { return BatchOrigin.defaultTenant }
         let principal = try Self.principal(of: request, policy)
         for (name, value) in request.headers where Self.tenantHeaders.contains(name) && value != principal.tenant {
@@ -42,6 +43,16 @@ package final class AccessControl: Sendable {
             guard principal.tenant == BatchOrigin.defaultTenant else { throw .shared }
         }
         return principal.tenant
+    }
+
+    /// False for what a page of another site makes a browser send, which needs no permission of ours for plain forms.
+    /// Reading is not the page's to see (no CORS), so only what changes something is looked at.
+    private static func isOwnPage(_ request: Request) -> Bool {
+        guard request.method != "GET", request.method != "HEAD", let origin = request.header("origin") else {
+            return true
+        }
+        guard let host = request.header("host"), let scheme = origin.firstRange(of: "://") else { return false }
+        return origin[scheme.upperBound...].lowercased() == host.lowercased()
     }
 
     /// Headers that name a tenant elsewhere. Here the token does; they may only agree with it.
@@ -68,13 +79,15 @@ enum AccessRefusal: Error, Hashable, Sendable {
     case otherTenant
     /// What was asked for belongs to all tenants.
     case shared
+    /// A page of another site wants to change something.
+    case foreignOrigin
     /// The `Host` header has a name that is not ours.
     case misdirected
 
     var status: Int {
         switch self {
         case .noToken, .unknownToken: 401
-        case .scope, .otherTenant, .shared: 403
+        case .scope, .otherTenant, .shared, .foreignOrigin: 403
         case .misdirected: 421
         }
     }
@@ -82,7 +95,7 @@ enum AccessRefusal: Error, Hashable, Sendable {
     var reason: RequestRejection {
         switch self {
         case .noToken, .unknownToken: .unauthenticated
-        case .scope, .otherTenant, .shared: .forbidden
+        case .scope, .otherTenant, .shared, .foreignOrigin: .forbidden
         case .misdirected: .host
         }
     }
@@ -95,6 +108,8 @@ enum AccessRefusal: Error, Hashable, Sendable {
         case .scope(let scope): "the token lacks the scope '\(scope.rawValue)'"
         case .otherTenant: "the token belongs to another tenant than the header names"
         case .shared: "this is shared by all tenants and open to tokens of the default tenant only"
+        case .foreignOrigin:
+            "the Origin header names another site than the Host header; pages may change their own only"
         case .misdirected: "the Host header names no host of this daemon; see --allow-host"
         }
     }
@@ -105,7 +120,7 @@ enum AccessRefusal: Error, Hashable, Sendable {
         case .noToken: "Bearer realm=\"crest\""
         case .unknownToken: "Bearer realm=\"crest\", error=\"invalid_token\""
         case .scope(let scope): "Bearer realm=\"crest\", error=\"insufficient_scope\", scope=\"\(scope.rawValue)\""
-        case .otherTenant, .shared, .misdirected: nil
+        case .otherTenant, .shared, .foreignOrigin, .misdirected: nil
         }
     }
 }

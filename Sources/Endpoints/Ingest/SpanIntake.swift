@@ -39,6 +39,8 @@ extension EndpointContext {
         }
         let truncated = decoded.batch.spans.count { $0.marks.contains(.truncated) }
         ledger.spansTruncated.add(UInt64(truncated), ordering: .relaxed)
+        let repaired = decoded.batch.spans.count { $0.marks.contains(.repairedText) }
+        ledger.spansRepaired.add(UInt64(repaired), ordering: .relaxed)
         ledger.spansInFlight.add(Int64(spanCount), ordering: .relaxed)
         let (batch, makeMetrics) = (decoded.batch, metrics.spans)
         sink.accept(batch) { result in

@@ -17,6 +17,7 @@ extension MetricsService {
             }
             text = Array(line.utf8)
         }
+        let dialect = dialects.current.dialect
         var reader = StatsDReader(signPolicy: dialect.signPolicy)
         var json = JSONWriter()
         json.beginObject()
@@ -125,11 +126,12 @@ extension MetricsService {
     private func writeTranslations(
         _ sent: StatsDIdentity, _ reader: borrowing StatsDReader, to json: inout JSONWriter
     ) {
+        let translator = dialects.current.dialect.translator
         json.key("series")
         json.beginArray()
         for kind in MetricKind.allCases where reader.samples.contains(where: { $0.kind == kind }) {
             var steps: [TranslationStep] = []
-            let translation = dialect.translator.translate(sent, kind: kind) { steps.append($0) }
+            let translation = translator.translate(sent, kind: kind) { steps.append($0) }
             json.beginObject()
             json.string("type", "\(kind)")
             json.key("steps")

@@ -11,7 +11,7 @@ package final class MetricsService: Sendable {
     let selfMetrics: @Sendable () -> [SelfMetricFamily]
     let nativeSchema: Int
     let started: UInt64
-    let dialect: StatsDDialect
+    let dialects: StatsDDialects
     let recorder: @Sendable () -> (any RecordedSegments)?
     let examples: RejectExamples
     /// Nil when no metrics are made of spans.
@@ -42,15 +42,18 @@ package final class MetricsService: Sendable {
         self.recorder = recorder
         self.nativeSchema = nativeSchema
         started = now()
-        self.dialect = dialect
+        dialects = StatsDDialects(dialect)
         examples = RejectExamples(now: now)
         bodyReceiver = StatsDReceiver(
-            engine: engine, ledger: ledger, counters: counters, dialect: dialect, examples: examples)
+            engine: engine, ledger: ledger, counters: counters, dialects: dialects, examples: examples)
     }
+
+    /// Reads lines in another way from now on. Series that the old rules made stay until they expire.
+    package func replace(_ dialect: StatsDDialect) { dialects.replace(dialect) }
 
     /// A receiver for one more receive thread.
     package func makeReceiver() -> StatsDReceiver {
-        StatsDReceiver(engine: engine, ledger: ledger, counters: counters, dialect: dialect, examples: examples)
+        StatsDReceiver(engine: engine, ledger: ledger, counters: counters, dialects: dialects, examples: examples)
     }
 
     /// Takes closed seconds over from the receivers. Call once a second; scrapes and queries do it themselves.

@@ -65,6 +65,9 @@ extension Ledger {
                 "crest_spans_truncated_total", "Spans stored without what was beyond a limit.",
                 spansTruncated.load(ordering: .relaxed)),
             .counter(
+                "crest_spans_repaired_total", "Spans stored with U+FFFD in place of bytes that were no UTF-8.",
+                spansRepaired.load(ordering: .relaxed)),
+            .counter(
                 "crest_requests_received_total", "HTTP requests that carried telemetry.",
                 requestsReceived.load(ordering: .relaxed)),
             .counters(

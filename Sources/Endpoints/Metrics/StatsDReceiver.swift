@@ -12,12 +12,12 @@ package final class StatsDReceiver: @unchecked Sendable {
 
     package init(
         engine: MetricsEngine, ledger: Ledger, counters: LineCounters = LineCounters(),
-        dialect: StatsDDialect = StatsDDialect(), examples: RejectExamples = RejectExamples()
+        dialects: StatsDDialects = StatsDDialects(StatsDDialect()), examples: RejectExamples = RejectExamples()
     ) {
         core = .allocate(capacity: 1)
         core.initialize(
             to: ReceiverCore(
-                engine: engine, ledger: ledger, counters: counters, dialect: dialect, examples: examples))
+                engine: engine, ledger: ledger, counters: counters, dialects: dialects, examples: examples))
     }
 
     deinit {
@@ -68,7 +68,9 @@ private struct ReceiverCore: ~Copyable {
     private let engine: MetricsEngine
     private let ledger: Ledger
     private let counters: LineCounters
-    private let translator: LineTranslator
+    private let dialects: StatsDDialects
+    private var generation: UInt64
+    private var translator: LineTranslator
     private let examples: RejectExamples
     private let shard: MetricsShard
     private var reader: StatsDReader
@@ -94,13 +96,16 @@ private struct ReceiverCore: ~Copyable {
     private static let bindAttempts = 12
 
     init(
-        engine: MetricsEngine, ledger: Ledger, counters: LineCounters, dialect: StatsDDialect,
+        engine: MetricsEngine, ledger: Ledger, counters: LineCounters, dialects: StatsDDialects,
         examples: RejectExamples
     ) {
         self.engine = engine
         self.ledger = ledger
         self.counters = counters
         shard = engine.makeShard()
+        self.dialects = dialects
+        let (dialect, generation) = dialects.current
+        self.generation = generation
         reader = StatsDReader(signPolicy: dialect.signPolicy)
         translator = dialect.translator
         self.examples = examples
@@ -110,6 +115,7 @@ private struct ReceiverCore: ~Copyable {
 
     mutating func receive(_ datagram: UnsafeRawBufferPointer) {
         holdsLines = true
+        if dialects.generation != generation { adoptDialect() }
         reader.begin(datagram)
         while true {
             switch reader.next() {
@@ -138,6 +144,19 @@ private struct ReceiverCore: ~Copyable {
                 reject(reason)
             }
         }
+    }
+
+    /// The rules have changed: what keys mean is asked anew.
+    @inline(never)
+    private mutating func adoptDialect() {
+        // The counts of the reader begin anew with it.
+        flushCounters()
+        let (dialect, generation) = dialects.current
+        self.generation = generation
+        reader = StatsDReader(signPolicy: dialect.signPolicy)
+        flushed = FlushedCounts(resets: flushed.resets, deferred: flushed.deferred)
+        translator = dialect.translator
+        shard.forgetKeys()
     }
 
     /// A line whose bytes the shard does not know: it may carry a trace id, which is no part of its key.

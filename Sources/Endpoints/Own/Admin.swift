@@ -1,12 +1,18 @@
 /// Readiness, liveness, reload and the page at the root.
 enum Admin {
     static func ready(_ call: Call) -> Response {
-        guard call.context.daemon.isReady() else {
-            var response = Response.text("not ready\n", status: 503)
-            response.headers.append(("retry-after", "1"))
-            return response
+        guard call.context.daemon.isReady() else { return unready("not ready", retryAfter: 1) }
+        // Reads are still answered; whoever sends should go elsewhere.
+        if let reason = call.context.daemon.readOnlyReason() {
+            return unready("read-only: \(reason)", retryAfter: 5)
         }
         return .text("ready\n")
+    }
+
+    private static func unready(_ why: String, retryAfter: Int) -> Response {
+        var response = Response.text(why + "\n", status: 503)
+        response.headers.append(("retry-after", String(retryAfter)))
+        return response
     }
 
     static func healthy(_ call: Call) -> Response { .text("healthy\n") }
@@ -14,7 +20,7 @@ enum Admin {
     /// `POST /-/reload`, as SIGHUP does.
     static func reload(_ call: Call) -> Response {
         guard let problem = call.context.daemon.reload() else { return .text("reloaded\n") }
-        return .text(problem + "\n", status: 501)
+        return .text("not reloaded, the configuration before it is in use: \(problem)\n", status: 500)
     }
 
     static func root(_ call: Call) -> Response { .text(rootPage) }

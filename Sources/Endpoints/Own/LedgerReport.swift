@@ -96,6 +96,7 @@ enum LedgerReport {
         json.number("duplicate", account.duplicate)
         json.number("inFlight", account.inFlight)
         json.number("truncated", ledger.spansTruncated.load(ordering: .relaxed))
+        json.number("repaired", ledger.spansRepaired.load(ordering: .relaxed))
         json.key("rejected")
         write(ledger.spansRejected.counts.map { ($0.reason.rawValue, $0.count) }, to: &json)
         json.number("difference", account.difference)

@@ -39,6 +39,8 @@ package struct EndpointContext: Sendable {
 package struct DaemonQuestions: Sendable {
     /// False until recovery is done and again while stopping.
     package var isReady: @Sendable () -> Bool = { true }
+    /// Why nothing can be stored until somebody or time mends it: a full or failing disk. Nil: it can.
+    package var readOnlyReason: @Sendable () -> String? = { nil }
     /// Why span requests should be refused before their body is read; nil when they are welcome.
     package var overload: @Sendable () -> CommitRefusal? = { nil }
     /// The highest WAL sequence that is as durable as the store promises; zero before the first.
@@ -67,7 +69,7 @@ package struct DaemonQuestions: Sendable {
     /// All snapshots there are, oldest first.
     package var snapshots: @Sendable () -> [SnapshotFacts] = { [] }
     /// Reads the configuration again. Nil: done. A text: what is wrong; the old configuration stays.
-    package var reload: @Sendable () -> String? = { "nothing can be reloaded while running; restart to apply" }
+    package var reload: @Sendable () -> String? = { "this daemon has nothing to reload" }
 
     package init() {}
 }

@@ -169,6 +169,7 @@ final class GRPCCall: ChannelInboundHandler {
     private func refuse(status: String) {
         _ = runner.service.refuse(.malformed("not a gRPC call"), "")
         end(with: [":status": status])
+        connection.callWasted()
     }
 
     private func answer(_ response: Response) {
@@ -207,6 +208,7 @@ final class GRPCCall: ChannelInboundHandler {
         if case .ended = state { return }
         shared.countCancelled()
         finish()
+        connection.callWasted()
     }
 
     private func finish() {

@@ -48,6 +48,12 @@ final class GRPCConnection: ChannelDuplexHandler {
         shared.calls.subtract(1, ordering: .relaxed)
     }
 
+    /// A call was taken back, or was none. Whoever does little else is to do it no longer.
+    func callWasted() {
+        guard !isClosing, let channel = context?.channel, channel.isActive else { return }
+        if !shared.gate.takesWaste(from: channel) { close(for: .resets) }
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // A refused or broken stream is told by its own RST_STREAM.
         if error is NIOHTTP2Errors.StreamError { return shared.countRefusedStream() }

@@ -6,6 +6,11 @@ package struct GRPCLimits: Sendable {
     package var messageBytes = Limits.bodyBytes
     /// Open connections; more are closed at once.
     package var connections = 1_024
+    /// Of them, of one address (IPv4, or an IPv6 /64).
+    package var connectionsPerAddress = 256
+    /// Calls of one address in ten seconds that were taken back or were none; more close the connection, and the address
+    /// gets no new ones for ten seconds.
+    package var wastedCalls = 400
     /// Calls of one connection at the same time. Clients are told and keep to it; those that do not are closed.
     package var streams = 100
     /// Bytes of the headers of a call, 32 for each field included; more close the connection.

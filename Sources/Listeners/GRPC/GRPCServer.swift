@@ -5,7 +5,7 @@ internal import NIOPosix
 internal import Synchronization
 internal import Telemetry
 
-/// Unary gRPC over HTTP/2 with prior knowledge, on the event loops, thread pool and body budget of an HTTP server.
+/// Unary gRPC over HTTP/2, in the clear with prior knowledge or inside TLS, on the event loops, thread pool and body budget of an HTTP server.
 ///
 /// Each call becomes a ``Request`` (`POST /package.Service/Method`, the message as the body, `grpc-encoding` as its
 /// content encoding) for the same ``HTTPService`` that HTTP has, and its ``Response`` becomes the answer.
@@ -28,12 +28,15 @@ package final class GRPCServer: Sendable {
     }
 
     /// Binds an address and answers on it from now on. Blocks until bound.
+    /// - Parameter tls: nil: in the clear.
     /// - Returns: the address with the real port.
-    package func bind(_ address: BindAddress, service: HTTPService) throws(ListenerError) -> BindAddress {
+    package func bind(_ address: BindAddress, service: HTTPService, tls: TLSServer? = nil) throws(ListenerError)
+        -> BindAddress
+    {
         let resolved = try SocketAddress.resolving(address)
         let channel: any Channel
         do {
-            channel = try bootstrap(service).bind(to: resolved).wait()
+            channel = try bootstrap(service, tls).bind(to: resolved).wait()
         } catch {
             throw .bind(address, errno: (error as? IOError)?.errnoCode ?? 0, "\(error)")
         }
@@ -41,7 +44,7 @@ package final class GRPCServer: Sendable {
         return BindAddress(host: address.host, port: UInt16(channel.localAddress?.port ?? 0))
     }
 
-    private func bootstrap(_ service: HTTPService) -> ServerBootstrap {
+    private func bootstrap(_ service: HTTPService, _ tls: TLSServer?) -> ServerBootstrap {
         let (shared, pool, tables) = (shared, http.pool, tables)
         return ServerBootstrap(group: http.group)
             .serverChannelOption(.backlog, value: 512)
@@ -53,10 +56,13 @@ package final class GRPCServer: Sendable {
                 value: AdaptiveRecvByteBufferAllocator(minimum: 1_024, initial: 16_384, maximum: 131_072)
             )
             .childChannelInitializer { channel in
-                guard shared.admit() else { return channel.close() }
+                guard shared.admit(channel) else { return channel.close() }
                 return channel.eventLoop.makeCompletedFuture {
                     let table = tables.first { $0.eventLoop === channel.eventLoop }?.value
                     guard let table else { throw ChannelError.operationUnsupported }
+                    if let tls {
+                        try channel.pipeline.syncOperations.addHandlers(try tls.handlers(for: .http2))
+                    }
                     try Self.configure(channel, GRPCCallRunner(service: service, pool: pool), table)
                 }
             }

@@ -1,3 +1,4 @@
+internal import NIOCore
 internal import Synchronization
 internal import Telemetry
 internal import WireFormats
@@ -14,6 +15,7 @@ final class GRPCShared: Sendable {
     private let refusedStreams = Atomic<UInt64>(0)
     private let answered = RPCCode.allCases.map { _ in Counter() }
     private let breaches = ReasonCounters<GRPCBreach>()
+    let gate: AddressGate
     private let draining = Atomic<Bool>(false)
 
     private final class Counter: Sendable {
@@ -23,6 +25,7 @@ final class GRPCShared: Sendable {
     init(limits: GRPCLimits, http: HTTPShared) {
         self.limits = limits
         self.http = http
+        gate = AddressGate(connections: limits.connectionsPerAddress, wasted: limits.wastedCalls)
     }
 
     /// The body budget, which calls and HTTP requests have in common.
@@ -32,8 +35,12 @@ final class GRPCShared: Sendable {
     var drains: Bool { draining.load(ordering: .relaxed) }
     func startDrain() { draining.store(true, ordering: .relaxed) }
 
-    /// Counts a connection in; false when there are enough already.
-    func admit() -> Bool {
+    /// Counts a connection in; false when there are enough already, in all or of its address.
+    func admit(_ channel: any Channel) -> Bool {
+        guard gate.admits(channel) else {
+            refused.add(1, ordering: .relaxed)
+            return false
+        }
         if open.add(1, ordering: .relaxed).newValue <= limits.connections {
             accepted.add(1, ordering: .relaxed)
             return true

@@ -24,7 +24,7 @@ final class MergeCursor {
     /// Spans of the trace at hand that were taken.
     private var row = 0
     /// The block at hand; nil at the end.
-    private(set) var block: BlockBatch?
+    private(set) var block: BlockColumns?
     /// The trace at hand; nil at the end.
     private(set) var key: Key?
     private(set) var bytesRead: UInt64 = 0
@@ -37,13 +37,20 @@ final class MergeCursor {
         self.tenants = reader.footer.tenants.map { tenants.firstIndex(of: $0) ?? 0 }
     }
 
-    var tenant: String { block?.batch.origin.tenant ?? "" }
+    var tenant: String { block?.tables.origin.tenant ?? "" }
     var extent: TraceExtent? { block?.traces[trace].extent }
     /// Spans of the trace at hand that are left in the block at hand.
     var spansLeft: Int { (block?.traces[trace].rows.count ?? 0) - row }
     /// The span at hand.
     var currentRow: Int { (block?.traces[trace].rows.lowerBound ?? 0) + row }
-    var start: UInt64 { block?.batch.spans[currentRow].start ?? 0 }
+    var start: UInt64 { block?.starts[currentRow] ?? 0 }
+    /// The spans that are left of the trace at hand in the block at hand.
+    var rowsLeft: Range<Int> {
+        guard let rows = block?.traces[trace].rows else { return 0..<0 }
+        return min(rows.lowerBound + row, rows.upperBound)..<rows.upperBound
+    }
+    /// Whether no span of the trace at hand was taken from the block at hand.
+    var isAtStartOfTrace: Bool { row == 0 }
 
     /// The class that the spans left of the trace at hand give it, those in later blocks too.
     ///
@@ -51,9 +58,11 @@ final class MergeCursor {
     func retentionClass(slow: UInt64) throws(SegmentError) -> RetentionClass {
         guard let block, let key else { return .ordinary }
         var result = RetentionClass.ordinary
-        for span in block.batch.spans[currentRow..<block.traces[trace].rows.upperBound] {
-            if span.status == 2 { return .error }
-            if span.end > span.start, span.end - span.start >= slow { result = .slow }
+        let (statuses, durations) = (block.statuses, block.durations)
+        for row in currentRow..<block.traces[trace].rows.upperBound {
+            if statuses[row] == 2 { return .error }
+            // A span that ends before its start has a wrapped duration, which no clock reaches.
+            if durations[row] >= slow, durations[row] < 1 << 63 { result = .slow }
         }
         guard trace == block.traces.count - 1 else { return result }
         for index in nextBlock..<max(nextBlock, reader.footer.blocks.count) {
@@ -80,7 +89,6 @@ final class MergeCursor {
         var result = RetentionClass.ordinary
         for row in rows {
             if status[row] == 2 { return .error }
-            // A span that ends before its start has a wrapped duration, which no clock reaches.
             if durations[row] >= slow, durations[row] < 1 << 63 { result = .slow }
         }
         return result
@@ -97,7 +105,7 @@ final class MergeCursor {
                 continue
             }
             let entry = reader.footer.blocks[nextBlock]
-            let loaded = try BlockBatch(
+            let loaded = try BlockColumns(
                 reader.block(nextBlock, inflater), tenant: reader.footer.tenants[entry.tenant])
             nextBlock += 1
             bytesRead &+= entry.byteCount
@@ -111,10 +119,10 @@ final class MergeCursor {
         return false
     }
 
-    /// Steps over the span at hand. True when a new block was loaded.
+    /// Steps over spans of the trace at hand. True when a new block was loaded.
     @discardableResult
-    func advance() throws(SegmentError) -> Bool {
-        row += 1
+    func advance(by count: Int = 1) throws(SegmentError) -> Bool {
+        row += count
         guard let block, row >= block.traces[trace].rows.count else { return false }
         return try nextTrace(block)
     }
@@ -126,7 +134,7 @@ final class MergeCursor {
         return try nextTrace(block)
     }
 
-    private func nextTrace(_ block: BlockBatch) throws(SegmentError) -> Bool {
+    private func nextTrace(_ block: BlockColumns) throws(SegmentError) -> Bool {
         row = 0
         trace += 1
         guard trace >= block.traces.count else {

@@ -32,6 +32,8 @@ struct MergeResult {
 /// arrival and weight the first stays.
 struct SegmentMerge: ~Copyable {
     private let cursors: [MergeCursor]
+    /// Those that have spans of the trace at hand.
+    private var sources: [MergeCursor] = []
     private let sorting: TraceSorting
     private let tenants: [String]
     private let blockSpans: Int
@@ -75,7 +77,7 @@ struct SegmentMerge: ~Copyable {
     ) throws(MergeError) -> MergeResult {
         for cursor in cursors { do { try cursor.load() } catch { throw .segment(error) } }
         var accounted: UInt64 = 0
-        while let key = cursors.compactMap(\.key).min() {
+        while let key = next() {
             if try !dropDeleted(key) { try place(key, identity, write) }
             let moved = bytesMoved
             if moved != accounted { try pause(moved &- accounted) }
@@ -94,6 +96,22 @@ struct SegmentMerge: ~Copyable {
         return result
     }
 
+    /// The next trace; its cursors become the sources.
+    private mutating func next() -> MergeCursor.Key? {
+        var least: MergeCursor.Key?
+        sources.removeAll(keepingCapacity: true)
+        for cursor in cursors {
+            guard let key = cursor.key else { continue }
+            if let known = least {
+                if known < key { continue }
+                if key < known { sources.removeAll(keepingCapacity: true) }
+            }
+            least = key
+            sources.append(cursor)
+        }
+        return least
+    }
+
     private var bytesMoved: UInt64 {
         var moved = cursors.reduce(0) { $0 &+ $1.bytesRead }
         for index in isThere.indices where isThere[index] { moved &+= outputs[index].offset }
@@ -104,7 +122,6 @@ struct SegmentMerge: ~Copyable {
         _ key: MergeCursor.Key, _ identity: (RetentionClass) -> SegmentIdentity,
         _ write: (RetentionClass, [UInt8]) throws(DiskError) -> Void
     ) throws(MergeError) {
-        let sources = cursors.filter { $0.key == key }
         let place: TraceSorting.Place
         do { place = try sorting.place(key.id, tenant: tenants[key.tenant], sources) } catch { throw .segment(error) }
         guard case .kept(let kind, let factor) = place else {
@@ -130,12 +147,13 @@ struct SegmentMerge: ~Copyable {
     /// Steps over the trace where it is deleted; true when nothing of it is left.
     private mutating func dropDeleted(_ key: MergeCursor.Key) throws(MergeError) -> Bool {
         guard !sorting.tombstones.isEmpty else { return false }
-        for cursor in cursors where cursor.key == key {
+        for cursor in sources {
             let last = cursor.reader.identity.lastSequence
             guard sorting.tombstones.covers(key.id, tenant: cursor.tenant, through: last) else { continue }
             result.deleted &+= try skip(cursor, key)
         }
-        return !cursors.contains { $0.key == key }
+        sources.removeAll { $0.key != key }
+        return sources.isEmpty
     }
 
     /// Steps over what a cursor has of the trace, and says how many spans that were.

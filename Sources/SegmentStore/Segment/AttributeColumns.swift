@@ -12,7 +12,7 @@ struct AttributeColumns: ~Copyable {
 
     let owner: AttributeOwner
     private(set) var columns: GrowingBuffer<Column>
-    private(set) var shapes = StringInterner()
+    var shapes = StringInterner()
     /// Attributes whose key came after the last column was taken.
     private(set) var shared = StringInterner()
     /// Values of column i; only the one that fits its type is used.
@@ -20,6 +20,9 @@ struct AttributeColumns: ~Copyable {
     private(set) var integers: [UnsafeMutablePointer<GrowingBuffer<UInt64>>] = []
     /// By key * 8 + type: column index + 1, or 0.
     private var places: GrowingBuffer<UInt16>
+    /// By key * 8 + type: 1 where a column is set aside.
+    private var reserved: GrowingBuffer<UInt8>
+    private var reservedCount = 0
     private var shape: GrowingBuffer<UInt16>
     private var scratch: GrowingBuffer<UInt8>
 
@@ -28,6 +31,8 @@ struct AttributeColumns: ~Copyable {
         columns = GrowingBuffer(capacity: 64)
         places = GrowingBuffer(capacity: max(8, keyCount * 8))
         places.resize(to: keyCount * 8, filler: 0)
+        reserved = GrowingBuffer(capacity: max(8, keyCount * 8))
+        reserved.resize(to: keyCount * 8, filler: 0)
         shape = GrowingBuffer(capacity: 64)
         scratch = GrowingBuffer()
     }
@@ -45,7 +50,9 @@ struct AttributeColumns: ~Copyable {
 
     /// Makes room for keys that are new in the encoder's table.
     mutating func grow(keyCount: Int) {
-        if places.count < keyCount * 8 { places.resize(to: keyCount * 8, filler: 0) }
+        guard places.count < keyCount * 8 else { return }
+        places.resize(to: keyCount * 8, filler: 0)
+        reserved.resize(to: keyCount * 8, filler: 0)
     }
 
     /// Forgets the block; memory stays for the next one.
@@ -57,6 +64,8 @@ struct AttributeColumns: ~Copyable {
             integers[index].pointee.removeAll()
         }
         columns.removeAll()
+        reserved.base.update(repeating: 0, count: reserved.count)
+        reservedCount = 0
         shapes.removeAll()
         shared.removeAll()
     }
@@ -76,15 +85,10 @@ struct AttributeColumns: ~Copyable {
             let rawType = word & 0xff
             let type = rawType < 8 ? rawType : 0
             let key = keys[Int(word >> 8)]
-            var place = places.base[Int(key) * 8 + Int(type)]
-            if place == 0 {
-                guard columns.count < SegmentFormat.attributeColumns else {
-                    textBytes &+= appendShared(row, type, arena, keyTable.value(Int(key)))
-                    continue
-                }
-                place = addColumn(key, UInt8(truncatingIfNeeded: type))
+            guard let column = column(key, UInt8(truncatingIfNeeded: type)) else {
+                textBytes &+= appendShared(row, type, arena, keyTable.value(Int(key)))
+                continue
             }
-            let column = Int(place) - 1
             shape.append(UInt16(truncatingIfNeeded: column))
             let payload = row.loadUnaligned(as: UInt64.self)
             switch type {
@@ -107,7 +111,36 @@ struct AttributeColumns: ~Copyable {
         payload << 1 ^ (payload >> 63 == 0 ? 0 : .max)
     }
 
-    private mutating func addColumn(_ key: UInt32, _ type: UInt8) -> UInt16 {
+    /// The column of a key and type, made if need be; nil when there are too many.
+    @inline(__always)
+    mutating func column(_ key: UInt32, _ type: UInt8) -> Int? {
+        let place = places.base[Int(key) * 8 + Int(type)]
+        if place > 0 { return Int(place) - 1 }
+        guard columns.count < SegmentFormat.attributeColumns else { return nil }
+        return addColumn(key, type)
+    }
+
+    /// Sets columns aside that runs will bring; false when there would be too many of them.
+    ///
+    /// - Parameter keys: maps the keys of the source's tables to ours.
+    mutating func reserve(_ source: OwnerColumns, keys: UnsafePointer<UInt32>) -> Bool {
+        for column in source.columns {
+            let place = Int(keys[column.key]) * 8 + Int(column.type.rawValue)
+            if reserved.base[place] == 0 {
+                reserved.base[place] = 1
+                reservedCount += 1
+            }
+        }
+        return reservedCount <= SegmentFormat.attributeColumns
+    }
+
+    /// The column of a key and type that was reserved.
+    mutating func reservedColumn(_ key: UInt32, _ type: UInt8) -> Int {
+        let place = places.base[Int(key) * 8 + Int(type)]
+        return place > 0 ? Int(place) - 1 : addColumn(key, type)
+    }
+
+    private mutating func addColumn(_ key: UInt32, _ type: UInt8) -> Int {
         let index = columns.count
         columns.append(Column(key: key, type: type))
         if index == strings.count {
@@ -118,9 +151,8 @@ struct AttributeColumns: ~Copyable {
             buffer.initialize(to: GrowingBuffer())
             integers.append(buffer)
         }
-        let place = UInt16(truncatingIfNeeded: index + 1)
-        places.base[Int(key) * 8 + Int(type)] = place
-        return place
+        places.base[Int(key) * 8 + Int(type)] = UInt16(truncatingIfNeeded: index + 1)
+        return index
     }
 
     private mutating func appendShared(

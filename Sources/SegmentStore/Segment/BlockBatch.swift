@@ -1,7 +1,7 @@
 internal import Bytes
 internal import Telemetry
 
-/// The spans of one block as rows over one arena: what an encoder takes, without a record or a string per span.
+/// The spans of one block as rows over one arena, without a record or a string per span.
 ///
 /// Strings of a column lie in the arena once, as in the column's dictionary; rows share them.
 struct BlockBatch {
@@ -86,7 +86,8 @@ struct BlockBatchDecoder {
 
     // MARK: Attributes
 
-    private mutating func key(_ fileKey: UInt32) -> Int {
+    /// The batch's index of a key of the file.
+    mutating func key(_ fileKey: UInt32) -> Int {
         if let known = fileKeys[fileKey] { return known }
         let text = Int(fileKey) < block.keys.count ? block.keys[Int(fileKey)] : []
         let place = key(text)

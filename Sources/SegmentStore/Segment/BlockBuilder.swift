@@ -14,16 +14,16 @@ struct BlockBuilder: ~Copyable {
     var scopeAttributes: AttributeColumns
     var resourceAttributes: AttributeColumns
 
-    private(set) var entry = BlockEntry()
+    var entry = BlockEntry()
     /// Bytes of strings taken, to close a block before it becomes too large.
-    private(set) var textBytes = 0
+    var textBytes = 0
     /// Distinct scopes in order of first use, as indexes into ``BatchTables/scopeRows``.
     private(set) var scopes: [Int] = []
     private var scopePlaces: GrowingBuffer<UInt32>
     private var parents = ParentTable()
     /// Of the spans of the trace at hand.
-    private var starts = GrowingBuffer<UInt64>()
-    private var parentIDs = GrowingBuffer<UInt64>()
+    var starts = GrowingBuffer<UInt64>()
+    var parentIDs = GrowingBuffer<UInt64>()
     private var trace = SpanOrder.Trace(high: 0, low: 0, start: 0, end: 0, tenant: 0, first: 0, count: 0)
 
     init(keyCount: Int, scopeCount: Int) {
@@ -80,23 +80,12 @@ struct BlockBuilder: ~Copyable {
         parentIDs.removeAll()
     }
 
+    /// Spans of the trace begun that are in this block.
+    var partSpans: Int { starts.count }
+
     /// Ends the part of the trace that is in this block: parents and starts become relative to each other.
     mutating func endTrace() {
-        let count = starts.count
-        guard count > 0 else { return }
-        if entry.traces == 0 {
-            entry.tenant = Int(trace.tenant)
-            entry.firstHigh = trace.high
-            entry.firstLow = trace.low
-        }
-        entry.lastHigh = trace.high
-        entry.lastLow = trace.low
-        entry.traces += 1
-        put(ColumnID.traceHigh, trace.high)
-        put(ColumnID.traceLow, trace.low)
-        put(ColumnID.traceSpans, UInt64(count))
-        put(ColumnID.traceStart, trace.start)
-        put(ColumnID.traceExtent, trace.end &- trace.start)
+        guard let count = addTrace() else { return }
         let ids = integers[Int(ColumnID.spanID)].base + (entry.spans - count)
         if count > 1 {
             parents.begin(count: count)
@@ -116,6 +105,34 @@ struct BlockBuilder: ~Copyable {
             }
             put(ColumnID.startOffset, starts.base[row] &- base)
         }
+    }
+
+    /// The same for a trace that is one run and was a trace of its own in the source too: nothing has moved.
+    mutating func endTrace(as rows: Range<Int>, of source: BlockColumns) {
+        guard addTrace() != nil else { return }
+        integers[Int(ColumnID.parent)].append(rows, of: source.parents)
+        integers[Int(ColumnID.startOffset)].append(rows, of: source.startOffsets)
+        for row in rows where source.parents[row] == 1 { put(ColumnID.parentID, source.parentIDs[row]) }
+    }
+
+    /// What the block says of the trace itself. Returns the number of its spans here; nil when there are none.
+    private mutating func addTrace() -> Int? {
+        let count = starts.count
+        guard count > 0 else { return nil }
+        if entry.traces == 0 {
+            entry.tenant = Int(trace.tenant)
+            entry.firstHigh = trace.high
+            entry.firstLow = trace.low
+        }
+        entry.lastHigh = trace.high
+        entry.lastLow = trace.low
+        entry.traces += 1
+        put(ColumnID.traceHigh, trace.high)
+        put(ColumnID.traceLow, trace.low)
+        put(ColumnID.traceSpans, UInt64(count))
+        put(ColumnID.traceStart, trace.start)
+        put(ColumnID.traceExtent, trace.end &- trace.start)
+        return count
     }
 
     /// Makes room for keys and scopes that came to the tables since.
@@ -182,7 +199,8 @@ struct BlockBuilder: ~Copyable {
         put(ColumnID.linkCount, UInt64(span.linkCount))
     }
 
-    private mutating func place(ofScope scope: Int) -> Int {
+    /// The block's place of a distinct scope.
+    mutating func place(ofScope scope: Int) -> Int {
         let known = scopePlaces.base[scope]
         if known > 0 { return Int(known) - 1 }
         scopes.append(scope)

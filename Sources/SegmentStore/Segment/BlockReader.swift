@@ -36,6 +36,9 @@ struct BlockReader {
         bytesRead += count
     }
 
+    /// Forgets what ``loadAll()`` read.
+    mutating func unload() { image = [] }
+
     /// The place of a column in the directory entry; nil when all its values are default.
     func place(_ id: UInt8) -> Int? { entry.columns.firstIndex { $0.id == id } }
 

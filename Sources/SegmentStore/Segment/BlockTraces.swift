@@ -66,6 +66,9 @@ struct BlockStarts {
     let starts: [UInt64]
     let parentIDs: [UInt64]
     let first: Int
+    /// As stored: of all rows, and of the rows at hand.
+    let parents: IntegerColumn
+    let offsets: IntegerColumn
 
     /// - Parameter traces: which traces of the block; the rows are theirs.
     init(
@@ -74,8 +77,8 @@ struct BlockStarts {
         let count = block.entry.spans
         let rows = index.firstRows[traces.lowerBound]..<index.firstRows[traces.upperBound]
         first = rows.lowerBound
-        let parents = try block.integers(ColumnID.parent, count: count, rows: 0..<count)
-        let offsets = try block.integers(ColumnID.startOffset, count: count, rows: rows)
+        parents = try block.integers(ColumnID.parent, count: count, rows: 0..<count)
+        offsets = try block.integers(ColumnID.startOffset, count: count, rows: rows)
         var escapes = 0
         var escapesBefore = 0
         for row in 0..<count where parents[row] == 1 {

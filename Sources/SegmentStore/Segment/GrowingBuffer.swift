@@ -26,6 +26,9 @@ struct GrowingBuffer<Element: BitwiseCopyable>: ~Copyable {
     }
 
     @inline(__always)
+    mutating func append(repeating element: Element, count added: Int) { resize(to: count + added, filler: element) }
+
+    @inline(__always)
     mutating func removeAll() { count = 0 }
 
     /// Sets the count, filling new places with `filler`.

@@ -42,7 +42,7 @@ package struct SegmentEncoder: Sendable {
         var catalog = CatalogBuilder()
         var writer = BlockWriter(compressionLevel: compressionLevel, keyCount: tables.keys.distinct)
         var block = BlockBuilder(keyCount: tables.keys.distinct, scopeCount: tables.scopes.distinct)
-        var cursor = Cursor()
+        var cursor = Cursor(prefetch: RowPrefetch(batches))
         while fill(&block, from: &cursor, order: order, tables: tables, batches: batches) {
             block.addTables(batches, tables)
             catalog.add(block)
@@ -65,9 +65,10 @@ package struct SegmentEncoder: Sendable {
     }
 
     /// Where the next block starts: a trace, and a span of it.
-    private struct Cursor {
+    private struct Cursor: ~Copyable {
         var trace = 0
         var span = 0
+        let prefetch: RowPrefetch
     }
 
     /// Fills an empty block; false when there is nothing left.
@@ -84,6 +85,7 @@ package struct SegmentEncoder: Sendable {
             }
             block.beginTrace(trace)
             while cursor.span < Int(trace.count), !isFull(block) {
+                cursor.prefetch.look(ahead: Int(trace.first) + cursor.span, in: order.rows.buffer)
                 let reference = order.rows.base[Int(trace.first) + cursor.span]
                 let index = Int(reference >> 32)
                 let batch = batches[index]

@@ -47,7 +47,27 @@ struct StringInterner: ~Copyable {
     @inline(__always)
     @discardableResult
     mutating func append(_ start: UnsafeRawPointer, _ size: Int) -> Int {
+        let index = index(of: start, size)
+        append(index: UInt32(truncatingIfNeeded: index), size: size)
+        return index
+    }
+
+    /// Appends the value of an index that ``index(of:_:)`` gave, which has `size` bytes.
+    @inline(__always)
+    mutating func append(index: UInt32, size: Int) {
         totalBytes &+= size
+        codes.append(index)
+    }
+
+    /// The same, `count` times.
+    mutating func append(index: UInt32, size: Int, count: Int) {
+        totalBytes &+= size &* count
+        codes.append(repeating: index, count: count)
+    }
+
+    /// The index of a value, without appending it. What gets an index has to be appended before the column is written.
+    @inline(__always)
+    mutating func index(of start: UnsafeRawPointer, _ size: Int) -> Int {
         let hash = UInt32(truncatingIfNeeded: byteHash(start, size))
         var slot = Int(hash) & mask
         while true {
@@ -56,10 +76,7 @@ struct StringInterner: ~Copyable {
             let index = entry - 1
             if hashes.base[index] == hash {
                 let from = index == 0 ? 0 : Int(ends.base[index - 1])
-                if Int(ends.base[index]) - from == size, equalBytes(start, bytes.base + from, size) {
-                    codes.append(UInt32(truncatingIfNeeded: index))
-                    return index
-                }
+                if Int(ends.base[index]) - from == size, equalBytes(start, bytes.base + from, size) { return index }
             }
             slot = (slot + 1) & mask
         }
@@ -73,7 +90,6 @@ struct StringInterner: ~Copyable {
         ends.append(UInt32(truncatingIfNeeded: bytes.count))
         hashes.append(hash)
         slots[slot] = UInt32(truncatingIfNeeded: index + 1)
-        codes.append(UInt32(truncatingIfNeeded: index))
         if distinct * 2 > mask { growSlots() }
         return index
     }

@@ -40,10 +40,12 @@ enum ValueHash {
             offset += 8
         }
         var tail: UInt64 = 0
-        var shift: UInt64 = 0
+        if offset < bytes.count, offset > 0 {
+            let last = bytes.loadUnaligned(fromByteOffset: bytes.count - 8, as: UInt64.self)
+            return mixed(hash ^ UInt64(littleEndian: last) >> UInt64(8 * (8 - (bytes.count - offset))))
+        }
         while offset < bytes.count {
-            tail |= UInt64(bytes[offset]) << shift
-            shift += 8
+            tail |= UInt64(bytes[offset]) << UInt64(8 * offset)
             offset += 1
         }
         return mixed(hash ^ tail)
@@ -58,8 +60,15 @@ enum ValueHash {
     /// A value of a key. `value` is the hash of a string, what an integer column stores, or zero.
     @inline(__always)
     static func value(_ key: UInt64, _ form: Form, _ value: UInt64) -> UInt64 {
-        mixed(mixed(key ^ form.rawValue) ^ value)
+        mixed(self.form(key, form) ^ value)
     }
+
+    /// The part of ``value(_:_:_:)`` that is the same for all values of one key and form.
+    @inline(__always)
+    static func form(_ key: UInt64, _ form: Form) -> UInt64 { mixed(key ^ form.rawValue) }
+
+    @inline(__always)
+    static func value(_ form: UInt64, _ value: UInt64) -> UInt64 { mixed(form ^ value) }
 
     /// An operation of a service, by the hashes of their names.
     @inline(__always)
@@ -82,6 +91,9 @@ enum ValueHash {
     /// decomposed or stands for another character. ASCII, CJK ideographs and punctuation, full-width forms.
     static func isPlain(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var index = 0
+        while bytes.count - index >= 8,
+            bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self) & 0x8080_8080_8080_8080 == 0
+        { index += 8 }
         while index < bytes.count {
             let first = bytes[index]
             if first < 0x80 {

@@ -3,11 +3,8 @@ internal import Telemetry
 /// A `Tag`, borrowed: a key and the value that `vType` names.
 struct JaegerTag {
     private(set) var key = UnsafeRawBufferPointer(start: nil, count: 0)
-    private(set) var keyEnd = 0
     private var type: Int32 = 0
     private(set) var text = UnsafeRawBufferPointer(start: nil, count: 0)
-    /// Offset in the body of the byte behind `text`.
-    private(set) var textEnd = 0
     private var double = 0.0
     private(set) var flag = false
     private var long: Int64 = 0
@@ -17,13 +14,9 @@ struct JaegerTag {
         var last: Int16 = 0
         while let field = try cursor.readField(after: &last) {
             switch (field.id, field.type) {
-            case (1, .binary):
-                key = try cursor.readBytes()
-                keyEnd = cursor.offset
+            case (1, .binary): key = try cursor.readBytes()
             case (2, .int32): type = try cursor.readInt32()
-            case (3, .binary):
-                text = try cursor.readBytes()
-                textEnd = cursor.offset
+            case (3, .binary): text = try cursor.readBytes()
             case (4, .double): double = try cursor.readDouble()
             case (5, .bool): flag = try cursor.readBool(field)
             case (6, .int64): long = try cursor.readInt64()
@@ -39,10 +32,10 @@ struct JaegerTag {
     /// The row of the attribute; nil for a type that is not known.
     fileprivate func row(
         key: Int, _ spans: inout SpanAssembler, _ marks: inout SpanMarks
-    ) throws(WireError) -> AttributeRow? {
+    ) -> AttributeRow? {
         switch type {
         case 0:
-            let slice = try spans.string(text, at: textEnd, limit: Limits.attributeValueBytes, marks: &marks)
+            let slice = spans.string(text, limit: Limits.attributeValueBytes, marks: &marks)
             return AttributeRow(key: key, type: .string, slice: slice)
         case 1: return AttributeRow(key: key, type: .double, payload: double.bitPattern)
         case 2: return AttributeRow(key: key, type: .bool, payload: flag ? 1 : 0)
@@ -58,10 +51,10 @@ extension JaegerThriftDecoder {
     ///
     /// - Parameter count: attributes that the owner has already.
     /// - Returns: false when it was dropped: one too many, without a key, or of a type that is not known.
-    mutating func append(_ tag: JaegerTag, count: UInt32, marks: inout SpanMarks) throws(WireError) -> Bool {
+    mutating func append(_ tag: JaegerTag, count: UInt32, marks: inout SpanMarks) -> Bool {
         guard count < Limits.attributesPerSpan, tag.key.count > 0,
-            let key = try spans.key(tag.key, at: tag.keyEnd, marks: &marks),
-            let row = try tag.row(key: key, &spans, &marks)
+            let key = spans.key(tag.key, marks: &marks),
+            let row = tag.row(key: key, &spans, &marks)
         else { return false }
         spans.builder.attributes.append(row)
         return true

@@ -83,7 +83,7 @@ struct JaegerThriftDecoder<Cursor: ThriftCursor>: ~Copyable {
             }
             let name = try cursor.readBytes()
             guard row.attributeCount == 0, name.count > 0 else { continue }
-            let slice = try spans.string(name, at: cursor.offset)
+            let slice = spans.string(name)
             let key = spans.builder.key("service.name")
             spans.builder.attributes.append(AttributeRow(key: key, type: .string, slice: slice))
             row.attributeCount = 1
@@ -107,10 +107,9 @@ struct JaegerThriftDecoder<Cursor: ThriftCursor>: ~Copyable {
             let tag = try JaegerTag(&cursor)
             var marks = SpanMarks()
             if tag.isString, tag.key.elementsEqual("client-uuid".utf8) {
-                try spans.check(tag.text, at: tag.textEnd)
                 report.client = String(decoding: utf8Prefix(tag.text, Limits.clientNameBytes), as: UTF8.self)
             }
-            if try append(tag, count: row.attributeCount, marks: &marks) {
+            if append(tag, count: row.attributeCount, marks: &marks) {
                 row.attributeCount &+= 1
             } else {
                 row.droppedAttributes &+= 1

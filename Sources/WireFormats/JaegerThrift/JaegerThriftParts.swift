@@ -100,8 +100,8 @@ extension JaegerThriftDecoder {
         for _ in 0..<count {
             let tag = try JaegerTag(&cursor)
             if event.name.count == 0, tag.isString, tag.text.count > 0, tag.key.elementsEqual("event".utf8) {
-                event.name = try spans.string(tag.text, at: tag.textEnd, limit: Limits.nameBytes, marks: &marks)
-            } else if try append(tag, count: event.attributeCount, marks: &marks) {
+                event.name = spans.string(tag.text, limit: Limits.nameBytes, marks: &marks)
+            } else if append(tag, count: event.attributeCount, marks: &marks) {
                 event.attributeCount &+= 1
             } else {
                 event.droppedAttributes &+= 1

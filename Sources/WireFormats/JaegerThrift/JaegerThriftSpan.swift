@@ -83,8 +83,8 @@ extension JaegerThriftDecoder {
             case (4, .int64): draft.row.parentID = try identifier(&cursor)
             case (5, .binary):
                 let name = try cursor.readBytes()
-                draft.row.name = try spans.string(
-                    name, at: cursor.offset, limit: Limits.nameBytes, marks: &draft.row.marks)
+                draft.row.name = spans.string(
+                    name, limit: Limits.nameBytes, marks: &draft.row.marks)
             case (6, .list):
                 draft.references = cursor
                 try cursor.skip(.list)
@@ -118,8 +118,8 @@ extension JaegerThriftDecoder {
         let count = try beginStructs(&cursor)
         for _ in 0..<count {
             let tag = try JaegerTag(&cursor)
-            if try !take(tag, of: &draft.row) {
-                if try append(tag, count: draft.row.attributeCount, marks: &draft.row.marks) {
+            if !take(tag, of: &draft.row) {
+                if append(tag, count: draft.row.attributeCount, marks: &draft.row.marks) {
                     draft.row.attributeCount &+= 1
                 } else {
                     draft.drop(\.droppedAttributes)
@@ -129,7 +129,7 @@ extension JaegerThriftDecoder {
     }
 
     /// Tags that say what a span row has a field for. `span.kind` is only that field; the others stay tags too.
-    private mutating func take(_ tag: JaegerTag, of row: inout SpanRow) throws(WireError) -> Bool {
+    private mutating func take(_ tag: JaegerTag, of row: inout SpanRow) -> Bool {
         guard let first = tag.key.first else { return false }
         switch first {
         case UInt8(ascii: "s") where tag.isString && tag.key.elementsEqual("span.kind".utf8):
@@ -143,11 +143,11 @@ extension JaegerThriftDecoder {
             if tag.text.elementsEqual("ERROR".utf8) { row.status = SpanStatus.error.rawValue }
             if tag.text.elementsEqual("OK".utf8) { row.status = SpanStatus.ok.rawValue }
         case UInt8(ascii: "o") where tag.isString && tag.key.elementsEqual("otel.status_description".utf8):
-            row.statusMessage = try spans.string(
-                tag.text, at: tag.textEnd, limit: Limits.nameBytes, marks: &row.marks)
+            row.statusMessage = spans.string(
+                tag.text, limit: Limits.nameBytes, marks: &row.marks)
         case UInt8(ascii: "w") where tag.isString && tag.key.elementsEqual("w3c.tracestate".utf8):
-            row.traceState = try spans.string(
-                tag.text, at: tag.textEnd, limit: Limits.nameBytes, marks: &row.marks)
+            row.traceState = spans.string(
+                tag.text, limit: Limits.nameBytes, marks: &row.marks)
         default: break
         }
         return false

@@ -9,6 +9,12 @@ extension SpanAssembler {
         return builder.append(UnsafeRawBufferPointer(rebasing: bytes[..<Limits.attributeValueBytes]))
     }
 
+    /// A string or a key, with its length in front.
+    mutating func appendPrefixedText(_ bytes: UnsafeRawBufferPointer) {
+        guard !isUTF8(bytes) else { return appendPrefixed(bytes) }
+        repaired(bytes, Limits.attributeValueBytes).withUnsafeBytes { appendPrefixed($0) }
+    }
+
     mutating func appendPrefixed(_ bytes: UnsafeRawBufferPointer) {
         builder.arena.append(contentsOf: varintBytes(UInt64(bytes.count)))
         builder.arena.append(contentsOf: bytes)

@@ -163,7 +163,7 @@ struct OTLPJSONDecoder: ~Copyable {
     /// A string of a resource or a scope, whose cuts no mark shows.
     private mutating func containerString() throws(WireError) -> ByteSlice {
         var marks = SpanMarks()
-        return try spans.text(try json.readString(), limit: Limits.nameBytes, marks: &marks)
+        return spans.text(try json.readString(), limit: Limits.nameBytes, marks: &marks)
     }
 
     /// A 32-bit count; larger ones wrap as they do in protobuf.

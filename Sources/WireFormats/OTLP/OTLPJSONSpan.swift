@@ -71,7 +71,7 @@ extension OTLPJSONDecoder {
     }
 
     private mutating func string(_ marks: inout SpanMarks) throws(WireError) -> ByteSlice {
-        try spans.text(try json.readString(), limit: Limits.nameBytes, marks: &marks)
+        spans.text(try json.readString(), limit: Limits.nameBytes, marks: &marks)
     }
 
     private mutating func decodeStatus(into row: inout SpanRow) throws(WireError) {

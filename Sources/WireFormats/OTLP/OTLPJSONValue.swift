@@ -42,7 +42,7 @@ extension OTLPJSONDecoder {
     private mutating func decodePair(marks: inout SpanMarks) throws(WireError) -> Bool {
         let pair = try readPair()
         guard let name = pair.key, name.raw.count > 0 else { return false }
-        guard let key = try spans.key(name, marks: &marks) else { return false }
+        guard let key = spans.key(name, marks: &marks) else { return false }
         guard let value = pair.value else {
             spans.builder.attributes.append(AttributeRow(key: key, type: .empty, payload: 0))
             return true
@@ -61,7 +61,7 @@ extension OTLPJSONDecoder {
             switch name {
             case "stringValue":
                 let text = try json.readString()
-                let slice = try spans.text(text, limit: Limits.attributeValueBytes, marks: &marks)
+                let slice = spans.text(text, limit: Limits.attributeValueBytes, marks: &marks)
                 row = AttributeRow(key: key, type: .string, slice: slice)
             case "boolValue": row = AttributeRow(key: key, type: .bool, payload: try json.readBool() ? 1 : 0)
             case "intValue":
@@ -171,9 +171,9 @@ extension OTLPJSONDecoder {
 
 /// Texts that come as JSON strings.
 extension SpanAssembler {
-    mutating func text(_ string: JSONString, limit: Int, marks: inout SpanMarks) throws(WireError) -> ByteSlice {
+    mutating func text(_ string: JSONString, limit: Int, marks: inout SpanMarks) -> ByteSlice {
         if !string.hasEscapes {
-            return try self.string(string.raw, at: string.offset + 1 + string.raw.count, limit: limit, marks: &marks)
+            return self.string(string.raw, limit: limit, marks: &marks)
         }
         // The cache must not remember bytes that are gone when this returns.
         var plain: [UInt8] = []
@@ -182,8 +182,8 @@ extension SpanAssembler {
         return plain.withUnsafeBytes { builder.append(utf8Prefix($0, limit)) }
     }
 
-    mutating func key(_ string: JSONString, marks: inout SpanMarks) throws(WireError) -> Int? {
-        if !string.hasEscapes { return try key(string.raw, at: string.offset, marks: &marks) }
+    mutating func key(_ string: JSONString, marks: inout SpanMarks) -> Int? {
+        if !string.hasEscapes { return key(string.raw, marks: &marks) }
         var plain: [UInt8] = []
         string.appendPlain(to: &plain)
         if plain.count > Limits.nameBytes { marks.insert(.truncated) }

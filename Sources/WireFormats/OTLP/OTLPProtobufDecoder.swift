@@ -37,7 +37,7 @@ struct OTLPProtobufDecoder: ~Copyable {
             switch tag {
             case bytesTag(1): try decodeResource(try cursor.readMessage(), into: &resource)
             case bytesTag(2): _ = try cursor.readBytes()
-            case bytesTag(3): resource.schemaURL = try spans.string(try cursor.readBytes(), at: cursor.offset)
+            case bytesTag(3): resource.schemaURL = spans.string(try cursor.readBytes())
             default: try cursor.skip(tag, known: 0b1110)
             }
         }
@@ -77,7 +77,7 @@ struct OTLPProtobufDecoder: ~Copyable {
             switch tag {
             case bytesTag(1): try decodeScope(try cursor.readMessage(), into: &scope)
             case bytesTag(2): _ = try cursor.readBytes()
-            case bytesTag(3): scope.schemaURL = try spans.string(try cursor.readBytes(), at: cursor.offset)
+            case bytesTag(3): scope.schemaURL = spans.string(try cursor.readBytes())
             default: try cursor.skip(tag, known: 0b1110)
             }
         }
@@ -95,8 +95,8 @@ struct OTLPProtobufDecoder: ~Copyable {
             while !cursor.isAtEnd {
                 let tag = try cursor.readTag()
                 switch tag {
-                case bytesTag(1): scope.name = try spans.string(try cursor.readBytes(), at: cursor.offset)
-                case bytesTag(2): scope.version = try spans.string(try cursor.readBytes(), at: cursor.offset)
+                case bytesTag(1): scope.name = spans.string(try cursor.readBytes())
+                case bytesTag(2): scope.version = spans.string(try cursor.readBytes())
                 case bytesTag(3):
                     let kept = try decodeKeyValue(&cursor, count: scope.attributeCount)
                     if kept { scope.attributeCount += 1 } else { scope.droppedAttributes &+= 1 }

@@ -64,7 +64,7 @@ extension OTLPProtobufDecoder {
         _ cursor: inout ProtobufCursor, _ marks: inout SpanMarks
     ) throws(WireError) -> ByteSlice {
         let bytes = try cursor.readBytes()
-        return try spans.string(bytes, at: cursor.offset, limit: Limits.nameBytes, marks: &marks)
+        return spans.string(bytes, limit: Limits.nameBytes, marks: &marks)
     }
 
     @inline(__always)

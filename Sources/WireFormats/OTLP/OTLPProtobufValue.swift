@@ -5,8 +5,6 @@ extension OTLPProtobufDecoder {
     /// The fields of a `KeyValue`, borrowed.
     private struct Pair {
         var key = UnsafeRawBufferPointer(start: nil, count: 0)
-        /// Offset behind the key.
-        var keyEnd = 0
         /// The last value, or nil when there is none.
         var value: ProtobufCursor?
     }
@@ -18,9 +16,7 @@ extension OTLPProtobufDecoder {
         while !cursor.isAtEnd {
             let tag = try cursor.readTag()
             switch tag {
-            case bytesTag(1):
-                pair.key = try cursor.readBytes()
-                pair.keyEnd = cursor.offset
+            case bytesTag(1): pair.key = try cursor.readBytes()
             case bytesTag(2): pair.value = try cursor.readMessage()
             default: try cursor.skip(tag, known: 0b110)
             }
@@ -45,7 +41,7 @@ extension OTLPProtobufDecoder {
     ) throws(WireError) -> Bool {
         let pair = try readPair(&cursor)
         guard count < Limits.attributesPerSpan, pair.key.count > 0 else { return false }
-        guard let key = try spans.key(pair.key, at: pair.keyEnd, marks: &marks) else { return false }
+        guard let key = spans.key(pair.key, marks: &marks) else { return false }
         guard let value = pair.value else {
             spans.builder.attributes.append(AttributeRow(key: key, type: .empty, payload: 0))
             return true
@@ -63,9 +59,8 @@ extension OTLPProtobufDecoder {
             let tag = try cursor.readTag()
             switch tag {
             case bytesTag(1):
-                let bytes = try cursor.readBytes()
-                let slice = try spans.string(
-                    bytes, at: cursor.offset, limit: Limits.attributeValueBytes, marks: &marks)
+                let slice = spans.string(
+                    try cursor.readBytes(), limit: Limits.attributeValueBytes, marks: &marks)
                 row = AttributeRow(key: key, type: .string, slice: slice)
             case varintTag(2):
                 row = AttributeRow(key: key, type: .bool, payload: try cursor.readVarint() == 0 ? 0 : 1)
@@ -112,8 +107,7 @@ extension OTLPProtobufDecoder {
                 try appendValue(try cursor.readMessage(), level: level)
             } else {
                 let pair = try readPair(&cursor)
-                try spans.check(pair.key, at: pair.keyEnd)
-                spans.appendPrefixed(pair.key)
+                spans.appendPrefixedText(pair.key)
                 if let value = pair.value {
                     try appendValue(value, level: level)
                 } else {
@@ -138,9 +132,8 @@ extension OTLPProtobufDecoder {
             switch tag {
             case bytesTag(1):
                 let text = try cursor.readBytes()
-                try spans.check(text, at: cursor.offset)
                 spans.builder.arena.append(AttributeType.string.rawValue)
-                spans.appendPrefixed(text)
+                spans.appendPrefixedText(text)
             case varintTag(2):
                 spans.builder.arena.append(AttributeType.bool.rawValue)
                 spans.builder.arena.append(try cursor.readVarint() == 0 ? 0 : 1)

@@ -21,7 +21,7 @@ enum SpanPlaceForm {
     case jaeger
 }
 
-/// Builds a batch span by span for the OTLP decoders: checks text, keeps the limits, takes back rejected spans.
+/// Builds a batch span by span for the OTLP decoders: repairs text, keeps the limits, takes back rejected spans.
 ///
 /// Rows of resources and scopes are made with the first span kept under them, so that empty containers cost nothing.
 struct SpanAssembler: ~Copyable {
@@ -35,6 +35,8 @@ struct SpanAssembler: ~Copyable {
     private var scope = ScopeRow()
     private var hasResourceRow = false
     private var hasScopeRow = false
+    /// A text was repaired since the last span was added.
+    private var hasRepaired = false
     private let form: SpanPlaceForm
 
     init(bodyBytes: Int, form: SpanPlaceForm = .otlp) {
@@ -106,6 +108,10 @@ struct SpanAssembler: ~Copyable {
         }
         var span = span
         span.scope = UInt32(truncatingIfNeeded: builder.scopes.count - 1)
+        if hasRepaired {
+            span.marks.insert(.repairedText)
+            hasRepaired = false
+        }
         builder.spans.append(span)
     }
 
@@ -145,35 +151,25 @@ struct SpanAssembler: ~Copyable {
     }
 }
 
-/// Text: checked, cut to its limit and copied into the arena.
+/// Text: cut to its limit and copied into the arena. What is no UTF-8 in it becomes U+FFFD and marks the span: clients
+/// that cut texts by bytes would lose whole batches otherwise.
 extension SpanAssembler {
-    /// - Parameter end: offset in the body of the byte behind `bytes`, for errors.
-    @inline(__always)
-    func check(_ bytes: UnsafeRawBufferPointer, at end: Int) throws(WireError) {
-        if isASCII(bytes) { return }
-        if let bad = invalidUTF8Offset(bytes) { throw WireError(.invalidUTF8, at: end &- bytes.count &+ bad) }
-    }
-
     /// A string of a container or a trace state, cut to ``Limits/nameBytes`` without a mark.
-    mutating func string(_ bytes: UnsafeRawBufferPointer, at end: Int) throws(WireError) -> ByteSlice {
-        try check(bytes, at: end)
-        return builder.append(utf8Prefix(bytes, Limits.nameBytes))
+    mutating func string(_ bytes: UnsafeRawBufferPointer) -> ByteSlice {
+        if isUTF8(bytes) { return builder.append(utf8Prefix(bytes, Limits.nameBytes)) }
+        return repaired(bytes, Limits.nameBytes).withUnsafeBytes { builder.append($0) }
     }
 
     /// A string of a span, cut to `limit` with a mark.
     @inline(__always)
-    mutating func string(
-        _ bytes: UnsafeRawBufferPointer, at end: Int, limit: Int, marks: inout SpanMarks
-    ) throws(WireError) -> ByteSlice {
+    mutating func string(_ bytes: UnsafeRawBufferPointer, limit: Int, marks: inout SpanMarks) -> ByteSlice {
         guard let base = bytes.baseAddress, bytes.count > 0 else { return .empty }
-        guard bytes.count <= Self.cachedBytes else {
-            return try uncached(bytes, at: end, limit: limit, marks: &marks)
-        }
+        guard bytes.count <= Self.cachedBytes else { return uncached(bytes, limit: limit, marks: &marks) }
         let text = TextCache.Fingerprint(base, count: bytes.count)
         if let known = valueCache.find(text) {
             return ByteSlice(offset: UInt32(truncatingIfNeeded: known), count: UInt32(truncatingIfNeeded: bytes.count))
         }
-        try check(bytes, at: end)
+        guard isUTF8(bytes) else { return uncached(bytes, limit: limit, marks: &marks) }
         let offset = builder.arena.count
         builder.arena.append(contentsOf: bytes)
         valueCache.store(text, UInt64(truncatingIfNeeded: offset))
@@ -186,38 +182,49 @@ extension SpanAssembler {
 
     @inline(never)
     private mutating func uncached(
-        _ bytes: UnsafeRawBufferPointer, at end: Int, limit: Int, marks: inout SpanMarks
-    ) throws(WireError) -> ByteSlice {
-        try check(bytes, at: end)
-        guard bytes.count > limit else { return builder.append(bytes) }
-        marks.insert(.truncated)
-        return builder.append(utf8Prefix(bytes, limit))
+        _ bytes: UnsafeRawBufferPointer, limit: Int, marks: inout SpanMarks
+    ) -> ByteSlice {
+        if bytes.count > limit { marks.insert(.truncated) }
+        if isUTF8(bytes) { return builder.append(utf8Prefix(bytes, limit)) }
+        return repaired(bytes, limit).withUnsafeBytes { builder.append($0) }
     }
 
     /// The index of a key of at least one byte, cut to ``Limits/nameBytes``; nil when the batch has no room for
     /// another key.
     @inline(__always)
-    mutating func key(
-        _ bytes: UnsafeRawBufferPointer, at end: Int, marks: inout SpanMarks
-    ) throws(WireError) -> Int? {
+    mutating func key(_ bytes: UnsafeRawBufferPointer, marks: inout SpanMarks) -> Int? {
         guard let base = bytes.baseAddress else { return nil }
         let text = TextCache.Fingerprint(base, count: bytes.count)
         if let known = keyCache.find(text) { return Int(truncatingIfNeeded: known) }
-        return try newKey(bytes, text, at: end, marks: &marks)
+        return newKey(bytes, text, marks: &marks)
     }
 
     @inline(never)
     private mutating func newKey(
-        _ bytes: UnsafeRawBufferPointer, _ text: TextCache.Fingerprint, at end: Int, marks: inout SpanMarks
-    ) throws(WireError) -> Int? {
-        try check(bytes, at: end)
+        _ bytes: UnsafeRawBufferPointer, _ text: TextCache.Fingerprint, marks: inout SpanMarks
+    ) -> Int? {
+        guard isUTF8(bytes) else {
+            let index = repaired(bytes, Limits.nameBytes).withUnsafeBytes { builder.key($0) }
+            return index < AttributeRow.keyLimit ? index : nil
+        }
         let kept = utf8Prefix(bytes, Limits.nameBytes)
         let index = builder.key(kept)
         guard index < AttributeRow.keyLimit else { return nil }
         if kept.count < bytes.count { marks.insert(.truncated) } else { keyCache.store(text, UInt64(index)) }
         return index
     }
+
+    /// Well-formed text in place of bytes that are none, at most `limit` bytes. The next span added is marked.
+    @inline(never)
+    mutating func repaired(_ bytes: UnsafeRawBufferPointer, _ limit: Int) -> [UInt8] {
+        hasRepaired = true
+        return repairedUTF8(bytes, limit)
+    }
 }
+
+/// Whether the bytes are well-formed UTF-8.
+@inline(__always)
+func isUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool { isASCII(bytes) || invalidUTF8Offset(bytes) == nil }
 
 /// Whether no byte has its high bit set.
 @inline(__always)
@@ -235,6 +242,13 @@ func isASCII(_ bytes: UnsafeRawBufferPointer) -> Bool {
         offset &+= 1
     }
     return seen & high == 0
+}
+
+/// What is no UTF-8 as U+FFFD, at most `limit` bytes of it.
+func repairedUTF8(_ bytes: UnsafeRawBufferPointer, _ limit: Int) -> [UInt8] {
+    // U+FFFD takes more room than what it stands for: cut before, so that a body cannot make three of itself.
+    let text = Array(String(decoding: bytes.prefix(limit), as: UTF8.self).utf8)
+    return text.withUnsafeBytes { Array(utf8Prefix($0, limit)) }
 }
 
 /// The longest prefix of well-formed UTF-8 that has at most `limit` bytes and cuts no character.

@@ -13,6 +13,8 @@ extension RemoteWriteDecoder {
                 do { try decodeTimeSeries(message) } catch { throw error.within("timeseries[\(index)]") }
                 index += 1
             case bytesTag(3): try decodeMetadata(try cursor.readMessage())
+            // The versions have no field number in common, so that one cannot be taken for the other.
+            case bytesTag(4), bytesTag(5): throw WireError(.writeVersion2, at: cursor.offset)
             default: try cursor.skip(tag, known: 0b1010)
             }
         }
@@ -99,6 +101,7 @@ extension RemoteWriteDecoder {
         var cursor = request
         while !cursor.isAtEnd {
             let tag = try cursor.readTag()
+            if (1...3).contains(tag >> 3) { throw WireError(.writeVersion1, at: cursor.offset) }
             guard tag == bytesTag(4) else {
                 if tag == bytesTag(5) { try cursor.pass(tag) } else { try cursor.skip(tag, known: 0b11_0000) }
                 continue

@@ -52,12 +52,11 @@ struct ZipkinSpanList: ~Copyable {
     }
 }
 
-/// A string of a span in one of the binary forms: checked, and cut to `limit` with a mark.
-/// - Parameter end: offset in the body of the byte behind `bytes`, for errors.
-func zipkinText(
-    _ bytes: UnsafeRawBufferPointer, at end: Int, limit: Int, marks: inout SpanMarks
-) throws(WireError) -> String {
-    if let bad = invalidUTF8Offset(bytes) { throw WireError(.invalidUTF8, at: end &- bytes.count &+ bad) }
+/// A string of a span in one of the binary forms: what is no UTF-8 becomes U+FFFD, and it is cut to `limit`, each with
+/// a mark.
+func zipkinText(_ bytes: UnsafeRawBufferPointer, limit: Int, marks: inout SpanMarks) -> String {
     if bytes.count > limit { marks.insert(.truncated) }
-    return String(decoding: utf8Prefix(bytes, limit), as: UTF8.self)
+    if isUTF8(bytes) { return String(decoding: utf8Prefix(bytes, limit), as: UTF8.self) }
+    marks.insert(.repairedText)
+    return String(decoding: repairedUTF8(bytes, limit), as: UTF8.self)
 }

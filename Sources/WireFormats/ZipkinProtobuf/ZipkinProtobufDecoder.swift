@@ -93,7 +93,7 @@ private func text(
     _ cursor: inout ProtobufCursor, _ limit: Int, _ marks: inout SpanMarks
 ) throws(WireError) -> String {
     let bytes = try cursor.readBytes()
-    return try zipkinText(bytes, at: cursor.offset, limit: limit, marks: &marks)
+    return zipkinText(bytes, limit: limit, marks: &marks)
 }
 
 private func decodeEndpoint(

@@ -69,7 +69,7 @@ private func text(
     _ cursor: inout some ThriftCursor, _ limit: Int, _ marks: inout SpanMarks
 ) throws(WireError) -> String {
     let bytes = try cursor.readBytes()
-    return try zipkinText(bytes, at: cursor.offset, limit: limit, marks: &marks)
+    return zipkinText(bytes, limit: limit, marks: &marks)
 }
 
 private func decodeEndpoint(
@@ -127,29 +127,27 @@ private func decodeTags<Cursor: ThriftCursor>(
     try forEachStruct(&cursor) { (cursor: inout Cursor) throws(WireError) in
         var key = ""
         var value = UnsafeRawBufferPointer(start: nil, count: 0)
-        var (end, type): (Int, Int32) = (cursor.offset, 6)
+        var type: Int32 = 6
         var host: ZipkinEndpoint?
         var last: Int16 = 0
         while let field = try cursor.readField(after: &last) {
             switch (field.id, field.type) {
             case (1, .binary): key = try text(&cursor, Limits.nameBytes, &span.shared.marks)
-            case (2, .binary):
-                value = try cursor.readBytes()
-                end = cursor.offset
+            case (2, .binary): value = try cursor.readBytes()
             case (3, .int32): type = try cursor.readInt32()
             case (4, .structure): host = try decodeEndpoint(&cursor, &span.shared.marks)
             default: try cursor.skip(field)
             }
         }
-        span.addTag(key, try tagValue(value, type, at: end, &span.shared.marks), host)
+        span.addTag(key, tagValue(value, type, &span.shared.marks), host)
     }
 }
 
 /// Strings and bytes as they are; a bool or number by its text, as tags of version 2 have it. Nil for a number whose
 /// length is not that of its type.
 private func tagValue(
-    _ bytes: UnsafeRawBufferPointer, _ type: Int32, at end: Int, _ marks: inout SpanMarks
-) throws(WireError) -> AttributeValue? {
+    _ bytes: UnsafeRawBufferPointer, _ type: Int32, _ marks: inout SpanMarks
+) -> AttributeValue? {
     switch (type, bytes.count) {
     case (0, 1): return .string(bytes[0] == 0 ? "false" : "true")
     case (1, _):
@@ -162,6 +160,6 @@ private func tagValue(
         let bits = UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self))
         return .string(String(Double(bitPattern: bits)))
     case (0, _), (2, _), (3, _), (4, _), (5, _): return nil
-    default: return .string(try zipkinText(bytes, at: end, limit: Limits.attributeValueBytes, marks: &marks))
+    default: return .string(zipkinText(bytes, limit: Limits.attributeValueBytes, marks: &marks))
     }
 }
