@@ -100,8 +100,8 @@ package enum Limits {
     package static let exemplarsPerSecond = 4_096
     /// Series of the metrics made of spans; beyond: the family's overflow series of the service.
     package static let spanMetricSeries = 10_000
-    /// Stored spans that wait to be made metrics of; beyond: the batch is left out and counted.
-    package static let spanMetricsWaiting = 1 << 20
+    /// Bytes of stored spans that wait to be made metrics of; beyond: the store's thread does it before it goes on.
+    package static let spanMetricsWaitingBytes = 64 << 20
     /// Histograms of durations that spans may be exemplars of; beyond: further ones get none.
     package static let spanTargets = 50_000
     /// Bytes of a service or an operation as a label of these metrics; the rest is cut.

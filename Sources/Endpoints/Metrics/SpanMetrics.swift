@@ -8,39 +8,38 @@ internal import Telemetry
 ///     traces_spanmetrics_calls_total{...}                                           its observations
 ///
 /// Who stores a batch only leaves a reference to it; the spans are counted where closed seconds are taken, a tenth of a
-/// second later. What waits is bounded, and what finds no room is counted.
+/// second later. What waits is bounded in bytes; who finds no room counts the batch himself, so that none is left out.
 /// Source: schemas/wire/span-metrics.md.
 final class SpanMetrics: Sendable {
     private struct Waiting {
         var batches: [SpanBatch] = []
-        var spans = 0
-        var skipped: UInt64 = 0
+        var bytes = 0
     }
 
     private let waiting = Mutex(Waiting())
     private let meter: Mutex<SpanMeter>
-    private let waitingLimit: Int
+    private let waitingBytes: Int
 
     /// - Parameters:
     ///   - seriesLimit: series of each of the two families.
-    ///   - waitingLimit: spans that may wait.
-    init(engine: MetricsEngine, seriesLimit: Int, waitingLimit: Int = Limits.spanMetricsWaiting) {
-        self.waitingLimit = waitingLimit
+    ///   - waitingBytes: of batches that may wait.
+    init(engine: MetricsEngine, seriesLimit: Int, waitingBytes: Int = Limits.spanMetricsWaitingBytes) {
+        self.waitingBytes = waitingBytes
         meter = Mutex(SpanMeter(engine, seriesLimit: seriesLimit))
     }
 
-    /// Takes a batch that is stored; from any thread, in no time.
+    /// Takes a batch that is stored; from any thread, and in no time unless very much waits.
     func note(_ batch: SpanBatch) {
         // Metrics have no tenant: only the default one's spans are in them.
         guard batch.origin.tenant == BatchOrigin.defaultTenant else { return }
-        waiting.withLock { waiting in
-            guard waiting.spans + batch.spans.count <= waitingLimit else {
-                waiting.skipped &+= UInt64(batch.spans.count)
-                return
-            }
-            waiting.spans += batch.spans.count
+        let bytes = batch.byteCount
+        let isWaiting = waiting.withLock { waiting in
+            guard waiting.bytes + bytes <= waitingBytes else { return false }
+            waiting.bytes += bytes
             waiting.batches.append(batch)
+            return true
         }
+        if !isWaiting { meter.withLock { $0.record(batch) } }
     }
 
     /// Counts what waits and closes the second when it is over.
@@ -67,20 +66,14 @@ final class SpanMetrics: Sendable {
         waiting.withLock { waiting in
             defer {
                 waiting.batches = []
-                waiting.spans = 0
+                waiting.bytes = 0
             }
             return waiting.batches
         }
     }
 
     var selfMetrics: [SelfMetricFamily] {
-        let skipped = waiting.withLock { $0.skipped }
         let recorded = meter.withLock { $0.recorded }
-        return [
-            .counter("crest_span_metrics_spans_total", "Stored spans that metrics were made of.", recorded),
-            .counter(
-                "crest_span_metrics_skipped_total", "Stored spans that metrics were not made of for want of room.",
-                skipped),
-        ]
+        return [.counter("crest_span_metrics_spans_total", "Stored spans that metrics were made of.", recorded)]
     }
 }
