@@ -105,6 +105,23 @@ import WireFormats
         #expect(daemon.store.records.count == 5)
     }
 
+    @Test("A claim to send more than anybody can is charged like the most that can be sent")
+    func claims() {
+        let rate = Double(Limits.bodyBytes)
+        let daemon = daemon { $0.tenantRates = RateLimits(bytesPerSecond: rate) }
+        for claim in ["\(Int.max)", "99999999999999999999", "-5", "x"] {
+            var head = Self.request()
+            head.headers = [("content-length", claim)]
+            #expect(daemon.early(head) == nil, "\(claim)")
+        }
+        // One was charged, with half of the burst.
+        #expect(daemon.early(Self.request(Self.spans(1))) == nil)
+        clock.advance(1)
+        var head = Self.request()
+        head.headers = [("content-length", "\(Limits.bodyBytes)")]
+        #expect(daemon.early(head) == nil)
+    }
+
     @Test("An address without a token has its own rate; with tokens only the tenant's counts")
     func sourceRate() throws {
         let digest = AccessToken.digest(of: "crst_t").hex

@@ -130,11 +130,11 @@ private final class Gate: Sendable {
             }, lane: .pool)
         let port = try grpc.bind(BindAddress(host: "127.0.0.1", port: 0), service: service).port
         let connection = try HTTP2RawConnection(RawConnection(port: port))
-        try connection.call("/x", [UInt8](repeating: 1, count: 20 << 10), on: 1)
+        try connection.call("/x", [UInt8](repeating: 1, count: 10 << 10), on: 1)
         #expect(eventually { gate.waiting.load(ordering: .relaxed) == 1 })
         try connection.send(H2.reset, 0, 1, H2.bigEndian(8))
         #expect(eventually { grpc.counts.cancelled == 1 })
-        #expect(budget.reservedBytes == 80 << 10)
+        #expect(budget.reservedBytes == 64 << 10)
         gate.open()
         #expect(eventually { budget.reservedBytes == 0 })
     }

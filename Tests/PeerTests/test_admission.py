@@ -65,12 +65,12 @@ def metric(daemon, name):
     return None
 
 
-def hold(daemon, length):
+def hold(daemon, length, token=""):
     """A request that takes memory and never comes."""
     host, port = daemon.address["otlp-http"].rsplit(":", 1)
     holder = socket.create_connection((host, int(port)))
     holder.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
-                   b"Content-Length: %d\r\n\r\n" % length)
+                   b"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n" % (token.encode(), length))
     return holder
 
 
@@ -190,6 +190,42 @@ def test_rates_of_bytes_by_tenant_and_address(tmp_path):
         # Other tenants' numbers are for the default tenant alone.
         denied = crest("admission", server=daemon.url(""), environment={"CREST_TOKEN": "crst_a"})
         assert denied.returncode == 4
+    finally:
+        assert daemon.stop() == 0
+
+
+def test_a_tenant_that_fills_the_memory_does_not_keep_others_out(tmp_path):
+    tokens = tmp_path / "tokens"
+    tokens.write_text("".join(
+        f"name={name} scopes=ingest,query,scrape tenant={name} "
+        f"sha256={hashlib.sha256(f'crst_{name}'.encode()).hexdigest()}\n" for name in ("default", "heavy", "light")))
+    daemon = Daemon(tmp_path / "data", f"--tokens-file={tokens}", "--memory-limit=64MiB")
+    try:
+        def admission():
+            headers = {"Authorization": "Bearer crst_default"}
+            return daemon.get("/api/crest/v1/admission", headers=headers).json()
+
+        def post(name, seed):
+            message, _ = otlp.request(2, 3, seed=seed)
+            headers = {**PROTOBUF, "Authorization": f"Bearer crst_{name}"}
+            return daemon.post("/v1/traces", "otlp-http", data=message.SerializeToString(), headers=headers)
+
+        # 8 MiB of the 64 each, until the state is red: alone the tenant may do so.
+        holders = [hold(daemon, 2 << 20, "crst_heavy") for _ in range(9)]
+        eventually(lambda: admission()["memory"]["reservedBytes"] == 56 << 20)
+        assert admission()["state"] == "red"
+        assert post("heavy", 401).status_code == 503
+        replies = [post("light", 402 + number) for number in range(20)]
+        assert [reply.status_code for reply in replies] == [200] * 20
+        assert all(int(reply.headers["crest-load"]) >= 87 for reply in replies)
+        crowding = post("heavy", 403)
+        assert crowding.status_code == 503 and "share" in crowding.text
+        rows = {row["tenant"]: row for row in admission()["tenants"]}
+        assert rows["light"]["refused"] == 0 and rows["light"]["spans"] == 120
+        assert rows["heavy"]["refused"] >= 4 and rows["heavy"]["reservedBytes"] == 56 << 20
+        for holder in holders:
+            holder.close()
+        eventually(lambda: post("heavy", 404).status_code == 200)
     finally:
         assert daemon.stop() == 0
 

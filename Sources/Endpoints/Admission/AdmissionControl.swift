@@ -63,7 +63,8 @@ package final class AdmissionControl: Sendable {
         let meter = tenants.meter(tenant, now: now)
         let isInflated = head.isCompressed
         let reservation = MemoryReservation(budget, weight: isInflated ? .inflated : .decoded, tenant: meter)
-        let length = head.header("content-length").flatMap { Int($0) }.map { max($0, 0) }
+        // A length is a claim. Nobody can send more than the limit, so nobody is charged more.
+        let length = head.header("content-length").flatMap { Int($0) }.map { min(max($0, 0), Limits.bodyBytes) }
         if let refusal = length.map({ reservation.cover(body: $0) }) ?? reservation.coverUnknown() {
             meter.noteRefusal(now: now)
             return .memory(refusal)
