@@ -43,7 +43,9 @@ package final class CrestDaemon: Sendable {
         self.configuration = configuration
         self.log = log
         access = Self.accessControl(configuration)
-        shedder = LoadShedder(ledger: ledger, signal: load, mixedBatch: configuration.mixedBatch)
+        shedder = LoadShedder(
+            ledger: ledger, signal: load, mixedBatch: configuration.mixedBatch,
+            ringBytes: min(Limits.regretRingBytes, Int(clamping: configuration.memoryLimit / 16)))
         tls = try Self.tlsServer(configuration.access)
         disk = try Self.openDirectory(configuration.dataDirectory)
         tally = configuration.durability == .memory ? LineTally() : disk.mapTally() ?? LineTally()
