@@ -45,7 +45,9 @@ package final class CrestDaemon: Sendable {
         self.configuration = configuration
         self.log = log
         access = Self.accessControl(configuration)
-        shedder = LoadShedder(ledger: ledger, signal: load, mixedBatch: configuration.mixedBatch)
+        shedder = LoadShedder(
+            ledger: ledger, signal: load, mixedBatch: configuration.mixedBatch,
+            ringBytes: min(Limits.regretRingBytes, Int(clamping: configuration.memory.bytes / 16)))
         let budget = Self.memoryBudget(configuration, load)
         admission = AdmissionControl(
             budget: budget, settings: configuration.rates.settings, clock: SystemClock.monotonic)

@@ -23,16 +23,17 @@ LINES = PAYLOAD.count(b"\n") + 1
 
 
 class Quota:
-    """Lets a process run for one of every three hundred milliseconds."""
+    """Lets a process run for a share of the time; by default one of every three hundred milliseconds."""
 
-    def __init__(self, process):
+    def __init__(self, process, run_seconds=RUN_SECONDS, pause_seconds=PAUSE_SECONDS):
         self.process, self.over = process, threading.Event()
+        self.run_seconds, self.pause_seconds = run_seconds, pause_seconds
         self.thread = threading.Thread(target=self.run, daemon=True)
 
     def run(self):
-        while not self.over.wait(RUN_SECONDS):
+        while not self.over.wait(self.run_seconds):
             self.process.send_signal(signal.SIGSTOP)
-            self.over.wait(PAUSE_SECONDS)
+            self.over.wait(self.pause_seconds)
             self.process.send_signal(signal.SIGCONT)
 
     def __enter__(self):

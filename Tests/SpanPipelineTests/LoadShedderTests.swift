@@ -139,6 +139,22 @@ struct LoadShedderTests {
         for trace in 100..<1_100 as Range<UInt64> { fixture.offer([offered(trace, 1), offered(trace, 2)]) }
         #expect((300...700).contains(fixture.refusedBatches), "\(fixture.refusedBatches)")
         #expect(fixture.shed == 1 && fixture.isBalanced)
+        // No batch is refused for ever.
+        let before = fixture.kept.count
+        for _ in 0..<64 where fixture.kept.count == before {
+            fixture.pass(1)
+            fixture.offer([offered(2_000, 1)])
+        }
+        #expect(fixture.kept.count == before + 1)
+    }
+
+    @Test("While nothing comes the level rises by itself")
+    func silence() {
+        let fixture = ShedderFixture()
+        fixture.overload(windows: 200)
+        #expect(fixture.shedder.level == 0)
+        for _ in 0..<11 { fixture.pass(ShedderFixture.second) }
+        #expect(!fixture.shedder.isActive)
     }
 
     @Test("Tenants share no decision")

@@ -99,10 +99,11 @@ extension EndpointContext {
         let unusable = rescue.spanCount - count
         if unusable > 0 { shedder.settle(unusable, isStored: false) }
         guard let batch, count > 0 else { return }
-        let shedder = shedder
+        let (shedder, makeMetrics) = (shedder, metrics.spans)
         sink.accept(batch) { result in
             if case .success = result {
                 shedder.settle(count, isStored: true)
+                makeMetrics(batch)
             } else {
                 shedder.settle(count, isStored: false)
             }

@@ -36,7 +36,7 @@ package struct ShedDecision: Sendable {
 /// of it in the last two seconds is rescued from the regret ring.
 ///
 /// With ``MixedBatch/retry`` nothing of a client is shed: the batch as a whole is taken or refused, by its least
-/// important trace and by the level of its first one.
+/// important trace and by a level that is drawn anew for each attempt, so that no batch is refused for ever.
 ///
 /// Idle, a decision costs two atomic loads. Safe from any thread; decisions are made one at a time.
 /// Source: schemas/wire/overload.md.
@@ -110,7 +110,7 @@ package final class LoadShedder: Sendable {
             state.traces.gather(facts, seed: seed, &state.profiles)
             let shouldRetry = sender == .client && (mixedBatch == .retry || signal.state == .red)
             let rescued = rescue(&state, now)
-            let share = shouldRetry ? admit(facts.count, state) : choose(&state, seed, now, source)
+            let share = shouldRetry ? admit(facts.count, state, now) : choose(&state, seed, now, source)
             return ShedDecision(share: share, rescues: rescued)
         }
     }
@@ -124,9 +124,11 @@ package final class LoadShedder: Sendable {
         }
     }
 
-    /// Gives up what has been in the ring long enough. Call about once a second.
+    /// Gives up what has been in the ring long enough, and lets the admission level rise while nothing comes. Call about
+    /// once a second.
     package func expire() {
         let now = clock()
+        admission.pass(now: now)
         let lost = state.withLock { $0.ring.expire(now: now) }
         giveUp(lost)
     }
@@ -164,13 +166,14 @@ extension LoadShedder {
     }
 
     /// The batch as a whole.
-    private func admit(_ spanCount: Int, _ state: State) -> ShedDecision.Share {
+    private func admit(_ spanCount: Int, _ state: State, _ now: UInt64) -> ShedDecision.Share {
         guard let first = state.traces.parts.first else { return .all }
         var least = SpanClass.important
         for part in state.traces.parts where state.interesting.find(part.key) == nil {
             if part.spanClass == .fast { least = .fast } else if least == .important { least = .ordinary }
         }
-        if signal.state != .red, isTaken(least, key: first.key) { return .all }
+        let attempt = SpanFacts.traceKey(high: first.key, low: now, seed: seed)
+        if signal.state != .red, isTaken(least, key: attempt) { return .all }
         ledger.spansReceived.add(UInt64(spanCount), ordering: .relaxed)
         ledger.spansRejected.add(UInt64(spanCount), .busy)
         return .none
