@@ -98,6 +98,7 @@ def test_a_stopped_directory(tmp_path):
     offset = len(image) // 3
     image[offset] ^= 1
     segment.unlink()  # the snapshot keeps its own name for the same bytes
+    assert "snapshots alone hold" in crest("store", "ls", str(data)).stderr
     segment.write_bytes(image)
     found = crest("store", "verify", str(data), "-o", "json")
     assert found.returncode == 1

@@ -6,24 +6,26 @@ internal import Telemetry
 /// A head's rows lie where they arrived, and a segment takes them in the order of traces: each span is some cache
 /// misses away. Three looks ahead hide them: at the row, then at the attributes it names, then at the text these name.
 struct RowPrefetch: ~Copyable {
+    /// Keeps the rows where they are: a batch never changes.
     private let batches: [SpanBatch]
-    /// Where the rows of each batch begin. Only hints: never read.
-    private var spans = GrowingBuffer<UInt>()
-    private var attributes = GrowingBuffer<UInt>()
+    /// Where the rows of each batch begin. Held apart, for reaching them through the batch costs more than a miss.
+    private var spans = GrowingBuffer<UnsafePointer<SpanRow>?>()
+    private var attributes = GrowingBuffer<UnsafePointer<AttributeRow>?>()
+    /// Only hints: never read.
     private var arenas = GrowingBuffer<UInt>()
 
     private static let rowsAhead = 24
     private static let attributesAhead = 14
     private static let textAhead = 6
     /// Attributes of a span that are looked at.
-    private static let mostAttributes = 16
+    private static let mostAttributes: UInt32 = 16
     private static let lineBytes: UInt = 64
 
     init(_ batches: [SpanBatch]) {
         self.batches = batches
         for batch in batches {
-            spans.append(batch.spans.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) })
-            attributes.append(batch.attributes.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) })
+            spans.append(batch.spans.withUnsafeBufferPointer(\.baseAddress))
+            attributes.append(batch.attributes.withUnsafeBufferPointer(\.baseAddress))
             arenas.append(batch.arena.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) })
         }
     }
@@ -36,41 +38,39 @@ struct RowPrefetch: ~Copyable {
         if place + Self.textAhead < order.count { lookAtText(order[place + Self.textAhead]) }
     }
 
-    private func lookAtRow(_ reference: UInt64) {
-        let stride = UInt(MemoryLayout<SpanRow>.stride)
-        let address = spans.base[Int(reference >> 32)] &+ UInt(reference & 0xffff_ffff) &* stride
-        clinux_prefetch(address)
-        clinux_prefetch(address &+ Self.lineBytes)
+    @inline(__always)
+    private func row(_ reference: UInt64) -> UnsafePointer<SpanRow>? {
+        spans.base[Int(reference >> 32)].map { $0 + Int(reference & 0xffff_ffff) }
     }
 
+    @inline(__always)
+    private func lookAtRow(_ reference: UInt64) {
+        guard let row = row(reference) else { return }
+        clinux_prefetch(UInt(bitPattern: row))
+        clinux_prefetch(UInt(bitPattern: row) &+ Self.lineBytes)
+    }
+
+    @inline(__always)
     private func lookAtAttributes(_ reference: UInt64) {
         let batch = Int(reference >> 32)
-        batches[batch].spans.withUnsafeBufferPointer { spans in
-            let row = Int(reference & 0xffff_ffff)
-            let first = UInt(spans[row].firstAttribute)
-            let count = min(UInt(spans[row].attributeCount), UInt(Self.mostAttributes))
-            let stride = UInt(MemoryLayout<AttributeRow>.stride)
-            var address = attributes.base[batch] &+ first &* stride
-            let end = address &+ count &* stride
-            while address < end {
-                clinux_prefetch(address)
-                address &+= Self.lineBytes
-            }
-            clinux_prefetch(arenas.base[batch] &+ UInt(spans[row].name.offset))
+        guard let row = row(reference), let rows = attributes.base[batch] else { return }
+        let first = UInt(bitPattern: rows + Int(row.pointee.firstAttribute))
+        let bytes = UInt(min(row.pointee.attributeCount, Self.mostAttributes)) &* 16
+        var offset: UInt = 0
+        while offset < bytes {
+            clinux_prefetch(first &+ offset)
+            offset &+= Self.lineBytes
         }
+        clinux_prefetch(arenas.base[batch] &+ UInt(row.pointee.name.offset))
     }
 
+    @inline(__always)
     private func lookAtText(_ reference: UInt64) {
         let batch = Int(reference >> 32)
-        let arena = arenas.base[batch]
-        let range = batches[batch].spans.withUnsafeBufferPointer { spans in
-            spans[Int(reference & 0xffff_ffff)].attributes
-        }
-        batches[batch].attributes.withUnsafeBufferPointer { attributes in
-            for index in range.prefix(Self.mostAttributes) {
-                guard attributes[index].count > 0 else { continue }
-                clinux_prefetch(arena &+ UInt(truncatingIfNeeded: attributes[index].payload))
-            }
+        guard let row = row(reference), let rows = attributes.base[batch] else { return }
+        let first = rows + Int(row.pointee.firstAttribute)
+        for index in 0..<Int(min(row.pointee.attributeCount, Self.mostAttributes)) where first[index].count > 0 {
+            clinux_prefetch(arenas.base[batch] &+ UInt(truncatingIfNeeded: first[index].payload))
         }
     }
 }

@@ -8,9 +8,9 @@ struct StoreListCommand: ParsableCommand {
         abstract: "List the segments of a data directory or snapshot.",
         discussion: """
             Works on a stopped directory, which it locks, or on a snapshot. Only headers and footers are read; \
-            verify reads everything. CLASS is what the traces of a segment are kept as: mixed, ordinary, slow, error or \
-            pinned. A note tells the bytes of segments that only snapshots hold, which count towards no limit of \
-            retention. Exits 1 when a segment is damaged.
+            verify reads everything. CLASS is what the traces of a segment are kept as: mixed, ordinary, slow, \
+            error or pinned. A note tells the bytes of segments that only snapshots hold, which count towards no \
+            limit of retention. Exits 1 when a segment is damaged.
 
             EXAMPLES:
               crest store ls /var/lib/crest
