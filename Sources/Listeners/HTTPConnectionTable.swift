@@ -40,7 +40,7 @@ final class HTTPConnectionTable {
         }
         refusals += 1
         guard refusals > shared.limits.refusalsAtOnce, !shared.drains else { return nil }
-        return .milliseconds(.random(in: 500...1_500))
+        return .milliseconds(.random(in: 1_000...3_000))
     }
 
     /// Closes what is idle and lets the rest finish its request.
