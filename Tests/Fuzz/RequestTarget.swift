@@ -33,7 +33,7 @@ extension FuzzTarget {
             ].map { Array($0.utf8) }
         },
         check: { input in
-            guard let (request, listener) = request(of: input) else { return nil }
+            guard var (request, listener) = request(of: input) else { return nil }
             let answers = Mutex<[Response]>([])
             _ = router.refusal(beforeBodyOf: request, listener: listener)
             _ = router.work(for: request, listener: listener)
