@@ -35,7 +35,7 @@ extension FuzzTarget {
         check: { input in
             guard var (request, listener) = request(of: input) else { return nil }
             let answers = Mutex<[Response]>([])
-            _ = router.refusal(beforeBodyOf: request, listener: listener)
+            _ = router.refusal(beforeBodyOf: &request, listener: listener)
             _ = router.work(for: request, listener: listener)
             router.respond(to: request, listener: listener) { response in answers.withLock { $0.append(response) } }
             let all = answers.withLock { $0 }
