@@ -181,6 +181,7 @@ import Testing
         #expect(server.server.connectionsRefused == 1)
         let other = try RawConnection(port: server.port, from: 0x7F00_0009, owner: server)
         #expect(try answers(other))
+        withExtendedLifetime(kept) {}
         kept.removeAll()
         #expect(eventually { server.server.openConnections == 1 })
         #expect(try answers(server.connect()))
