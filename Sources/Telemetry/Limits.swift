@@ -153,6 +153,8 @@ package enum Limits {
     /// The same of traces that were taken or shed; a forgotten one is decided anew.
     package static let decisionSlots = 1 << 17
     package static let decisionSeconds: UInt64 = 10
+    /// At the beginning of an overload traces are taken and only remembered, so that those under way stay whole.
+    package static let shedOnsetNanoseconds: UInt64 = 1_000_000_000
     /// Spans of one OTLP body that are looked over; bodies with more are taken or refused as if nothing were overloaded.
     package static let scannedSpans = 1 << 19
     /// Services whose latencies are known; with one more all are learned anew.

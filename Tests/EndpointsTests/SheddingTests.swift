@@ -23,7 +23,7 @@ private struct LoadedDaemon {
         let signal = signal
         daemon = TestDaemon { context in
             let shedder = LoadShedder(
-                ledger: context.ledger, signal: signal, mixedBatch: mixedBatch,
+                ledger: context.ledger, signal: signal, mixedBatch: mixedBatch, onset: 0,
                 clock: { clock.now.load(ordering: .relaxed) })
             context.shedder = shedder
             held.withLock { $0 = shedder }

@@ -59,6 +59,29 @@ struct LoadShedderTests {
         #expect(fixture.kept.contains(offered(1, 3)))
     }
 
+    @Test("Traces under way when an overload begins or ends stay whole, or shed whole")
+    func edges() {
+        let fixture = ShedderFixture(onset: ShedderFixture.second)
+        // Trace 1 came in part before; trace 2 comes in the first second, trace 3 after it.
+        fixture.signal.set(.orange)
+        fixture.offer([offered(1, 2), offered(2, 1)])
+        fixture.pass(ShedderFixture.second)
+        fixture.offer([offered(1, 3), offered(2, 2), offered(3, 1)])
+        #expect(fixture.kept == [offered(1, 2), offered(2, 1), offered(1, 3), offered(2, 2)])
+        fixture.signal.set(.green)
+        #expect(fixture.shedder.isActive)
+        fixture.offer([offered(3, 2), offered(4, 1)])
+        #expect(!fixture.kept.contains(offered(3, 2)) && fixture.kept.contains(offered(4, 1)))
+        // A short calm is no new beginning.
+        fixture.pass(5 * ShedderFixture.second)
+        fixture.signal.set(.orange)
+        fixture.offer([offered(4, 2), offered(5, 1)])
+        #expect(fixture.kept.contains(offered(4, 2)) && !fixture.kept.contains(offered(5, 1)))
+        fixture.signal.set(.green)
+        fixture.pass(11 * ShedderFixture.second)
+        #expect(!fixture.shedder.isActive && fixture.isBalanced)
+    }
+
     @Test("What is kept at a level is kept at every higher one", arguments: 1...10 as ClosedRange<UInt64>)
     func monotonic(seed: UInt64) {
         var before: Set<SpanRecord>?

@@ -16,11 +16,11 @@ final class ShedderFixture {
     private(set) var rescued: Set<SpanRecord> = []
     private(set) var refusedBatches = 0
 
-    init(seed: UInt64 = 1, mixedBatch: MixedBatch = .shed, ringBytes: Int = Limits.regretRingBytes) {
+    init(seed: UInt64 = 1, mixedBatch: MixedBatch = .shed, ringBytes: Int = Limits.regretRingBytes, onset: UInt64 = 0) {
         let holder = Holder()
         shedder = LoadShedder(
             ledger: ledger, signal: signal, admission: admission, mixedBatch: mixedBatch, seed: seed,
-            ringBytes: ringBytes, clock: { holder.read() })
+            ringBytes: ringBytes, onset: onset, clock: { holder.read() })
         holder.read = { [weak self] in self?.now ?? 0 }
     }
 

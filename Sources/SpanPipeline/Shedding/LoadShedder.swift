@@ -38,7 +38,10 @@ package struct ShedDecision: Sendable {
 /// With ``MixedBatch/retry`` nothing of a client is shed: the batch as a whole is taken or refused, by its least
 /// important trace and by a level that is drawn anew for each attempt, so that no batch is refused for ever.
 ///
-/// Idle, a decision costs two atomic loads. Safe from any thread; decisions are made one at a time.
+/// Traces are under way when an overload begins, and others when it ends. So in its first second everything is taken
+/// and remembered, and for ten seconds after it decisions still hold.
+///
+/// Idle, a decision costs three atomic loads. Safe from any thread; decisions are made one at a time.
 /// Source: schemas/wire/overload.md.
 package final class LoadShedder: Sendable {
     package let signal: LoadSignal
@@ -46,7 +49,10 @@ package final class LoadShedder: Sendable {
     package let mixedBatch: MixedBatch
     private let ledger: Ledger
     private let seed: UInt64
+    private let onset: UInt64
     private let clock: @Sendable () -> UInt64
+    /// Until when what was decided is still asked for; zero before the first overload.
+    private let heldUntil = Atomic<UInt64>(0)
     private let state: Mutex<State>
 
     private struct State {
@@ -57,16 +63,21 @@ package final class LoadShedder: Sendable {
         var profiles = LatencyProfiles()
         var traces = TraceParts()
         var ring: RegretRing
+        /// When the overload began that is, or was the last one.
+        var began: UInt64 = 0
     }
 
     /// - Parameters:
     ///   - seed: decides with the trace id which traces go first; unknown to strangers.
+    ///   - onset: nanoseconds at the beginning of an overload in which traces are only remembered.
     ///   - clock: ``MonotonicTime``.
     package init(
         ledger: Ledger, signal: LoadSignal = LoadSignal(), admission: AdmissionLevel = AdmissionLevel(),
         mixedBatch: MixedBatch = .retry, seed: UInt64 = .random(in: .min ... .max),
-        ringBytes: Int = Limits.regretRingBytes, clock: @escaping @Sendable () -> UInt64 = MonotonicTime.now
+        ringBytes: Int = Limits.regretRingBytes, onset: UInt64 = Limits.shedOnsetNanoseconds,
+        clock: @escaping @Sendable () -> UInt64 = MonotonicTime.now
     ) {
+        self.onset = onset
         self.ledger = ledger
         self.signal = signal
         self.admission = admission
@@ -78,7 +89,13 @@ package final class LoadShedder: Sendable {
     }
 
     /// Whether spans must be looked at before they are taken.
-    package var isActive: Bool { signal.state != .green || !admission.isFull }
+    package var isActive: Bool {
+        if isPressed { return true }
+        let until = heldUntil.load(ordering: .relaxed)
+        return until > 0 && clock() < until
+    }
+
+    private var isPressed: Bool { signal.state != .green || !admission.isFull }
 
     /// The levels that are taken: 0...256.
     package var level: Int {
@@ -105,6 +122,7 @@ package final class LoadShedder: Sendable {
         let now = clock()
         admission.pass(now: now)
         return state.withLock { state in
+            if isPressed { noteOverload(&state, now) }
             state.interesting.pass(now: now)
             state.decided.pass(now: now)
             state.traces.gather(facts, seed: seed, &state.profiles)
@@ -155,6 +173,12 @@ package final class LoadShedder: Sendable {
 // MARK: Decisions
 
 extension LoadShedder {
+    /// Takes note that there is overload.
+    private func noteOverload(_ state: inout State, _ now: UInt64) {
+        if now >= heldUntil.load(ordering: .relaxed) { state.began = now }
+        heldUntil.store(now &+ Limits.decisionSeconds &* 1_000_000_000, ordering: .relaxed)
+    }
+
     /// Marks the traces that have become interesting, and takes what was shed of them out of the ring.
     private func rescue(_ state: inout State, _ now: UInt64) -> [Rescue] {
         var found: [UInt64] = []
@@ -184,11 +208,12 @@ extension LoadShedder {
         _ state: inout State, _ seed: UInt64, _ now: UInt64, _ source: () -> ShedSource
     ) -> ShedDecision.Share {
         var gone: [(key: UInt64, count: UInt32)] = []
+        let isOnset = signal.state != .red && now &- state.began < onset
         for index in state.traces.parts.indices {
             let part = state.traces.parts[index]
             if state.interesting.find(part.key) != nil { continue }
             let known = state.decided.find(part.key)
-            let isKept = known.map { $0 == .kept } ?? isTaken(part.spanClass, key: part.key)
+            let isKept = known.map { $0 == .kept } ?? (isOnset || isTaken(part.spanClass, key: part.key))
             state.decided.set(part.key, isKept ? .kept : .shed, now: now)
             guard !isKept else { continue }
             state.traces.parts[index].isKept = false
