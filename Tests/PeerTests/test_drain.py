@@ -45,7 +45,7 @@ def test_what_is_underway_is_answered_and_kept(daemon):
     assert idle.recv(4096).startswith(b"HTTP/1.1 200 ")
     underway.sendall(head(body) + body[:7])
     asking.sendall(b"GET /-/ready HTTP/1.1\r\nHos")
-    eventually(lambda: f"crest_http_body_bytes_in_flight {len(body)}" in daemon.get("/metrics").text)
+    eventually(lambda: f"crest_memory_reserved_bytes {4 * len(body)}" in daemon.get("/metrics").text)
     stopping(daemon)
     assert read_all(idle) == b"", "closed without a word"
     asking.sendall(b"t: localhost\r\n\r\n")

@@ -171,6 +171,20 @@ struct LoadShedderTests {
         #expect(fixture.kept.count == before + 1)
     }
 
+    @Test("A tenant within its share of the memory pays for the wait only")
+    func spared() {
+        for mixedBatch in MixedBatch.allCases {
+            let fixture = ShedderFixture(mixedBatch: mixedBatch)
+            fixture.signal.set(.red)
+            fixture.offer([offered(1, 1)])
+            fixture.offer([offered(2, 1)], from: .spared)
+            #expect(fixture.kept == [offered(2, 1)])
+            fixture.overload(windows: 200)
+            fixture.offer([offered(3, 1)], from: .spared)
+            #expect(fixture.kept == [offered(2, 1)])
+        }
+    }
+
     @Test("While nothing comes the level rises by itself")
     func silence() {
         let fixture = ShedderFixture()

@@ -155,6 +155,11 @@ package struct IngestSender: Sendable {
         return meter.admit(spans: count, now: now).map { .tenantRate(retryAfter: wholeSeconds($0)) }
     }
 
+    /// Whether others crowd the memory and this tenant holds no more than its share.
+    var isCrowded: Bool {
+        meter.share(of: control.budget.capacity).map { meter.reserved.load(ordering: .relaxed) <= $0 } ?? false
+    }
+
     /// Counts the answer when it is a refusal that the sender may answer by sending again.
     func note(_ response: Response) {
         if response.status == 503 || response.status == 429 { meter.noteRefusal(now: control.now) }

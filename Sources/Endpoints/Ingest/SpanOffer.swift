@@ -50,7 +50,7 @@ extension EndpointContext {
         guard try scanOTLPSpans(body, seed: seed, into: &facts) else {
             return .taken(try decodeOTLPTraces(body, origin: origin), shed: 0)
         }
-        let decision = shedder.decide(facts, seed: seed, from: sender) { .otlp(kept(), origin) }
+        let decision = shedder.decide(facts, seed: seed, from: spared(sender)) { .otlp(kept(), origin) }
         rescue(decision.rescues)
         switch decision.share {
         case .all: return .taken(try decodeOTLPTraces(body, origin: origin), shed: 0)
@@ -66,7 +66,7 @@ extension EndpointContext {
         let batch = decoded.batch
         guard shedder.isActive, !batch.spans.isEmpty else { return .taken(decoded, shed: 0) }
         let seed = shedder.seed(tenant: batch.origin.tenant)
-        let decision = shedder.decide(batch.facts(seed: seed), seed: seed, from: sender) { .rows(batch) }
+        let decision = shedder.decide(batch.facts(seed: seed), seed: seed, from: spared(sender)) { .rows(batch) }
         rescue(decision.rescues)
         switch decision.share {
         case .all: return .taken(decoded, shed: 0)
@@ -78,6 +78,11 @@ extension EndpointContext {
         case .some(let selection):
             return .taken(decoded.keeping(selection), shed: selection.count - selection.selectedCount)
         }
+    }
+
+    private func spared(_ sender: SpanSender) -> SpanSender {
+        if case .client = sender, self.sender?.isCrowded == true { return .spared }
+        return sender
     }
 
     /// Counts spans that nobody waits for and hands them over.

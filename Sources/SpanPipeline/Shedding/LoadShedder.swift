@@ -5,6 +5,9 @@ package import Telemetry
 package enum SpanSender: Sendable {
     /// Gets an answer and can send again.
     case client
+    /// A client whose tenant holds no more than its share of the memory while others crowd it: what they hold is not
+    /// its to pay for. Only the wait for the store counts.
+    case spared
     /// A datagram: nobody can be told.
     case datagram
 }
@@ -98,8 +101,10 @@ package final class LoadShedder: Sendable {
     private var isPressed: Bool { signal.state != .green || !admission.isFull }
 
     /// The levels that are taken: 0...256.
-    package var level: Int {
-        switch signal.state {
+    package var level: Int { level(in: signal.state) }
+
+    private func level(in load: LoadState) -> Int {
+        switch load {
         case .green: admission.level
         case .yellow: min(admission.level, AdmissionLevel.full / 2)
         case .orange, .red: 0
@@ -126,9 +131,12 @@ package final class LoadShedder: Sendable {
             state.interesting.pass(now: now)
             state.decided.pass(now: now)
             state.traces.gather(facts, seed: seed, &state.profiles)
-            let shouldRetry = sender == .client && (mixedBatch == .retry || signal.state == .red)
+            let load = sender == .spared ? .green : signal.state
+            let shouldRetry = sender != .datagram && (mixedBatch == .retry || load == .red)
             let rescued = rescue(&state, now)
-            let share = shouldRetry ? admit(facts.count, state, now) : choose(&state, seed, now, source)
+            let share =
+                shouldRetry
+                ? admit(facts.count, state, load, now) : choose(&state, load, seed, now, source)
             return ShedDecision(share: share, rescues: rescued)
         }
     }
@@ -190,14 +198,16 @@ extension LoadShedder {
     }
 
     /// The batch as a whole.
-    private func admit(_ spanCount: Int, _ state: State, _ now: UInt64) -> ShedDecision.Share {
+    private func admit(
+        _ spanCount: Int, _ state: State, _ load: LoadState, _ now: UInt64
+    ) -> ShedDecision.Share {
         guard let first = state.traces.parts.first else { return .all }
         var least = SpanClass.important
         for part in state.traces.parts where state.interesting.find(part.key) == nil {
             if part.spanClass == .fast { least = .fast } else if least == .important { least = .ordinary }
         }
         let attempt = SpanFacts.traceKey(high: first.key, low: now, seed: seed)
-        if signal.state != .red, isTaken(least, key: attempt) { return .all }
+        if load != .red, isTaken(least, key: attempt, level(in: load)) { return .all }
         ledger.spansReceived.add(UInt64(spanCount), ordering: .relaxed)
         ledger.spansRejected.add(UInt64(spanCount), .busy)
         return .none
@@ -205,15 +215,16 @@ extension LoadShedder {
 
     /// Trace by trace.
     private func choose(
-        _ state: inout State, _ seed: UInt64, _ now: UInt64, _ source: () -> ShedSource
+        _ state: inout State, _ load: LoadState, _ seed: UInt64, _ now: UInt64, _ source: () -> ShedSource
     ) -> ShedDecision.Share {
         var gone: [(key: UInt64, count: UInt32)] = []
-        let isOnset = signal.state != .red && now &- state.began < onset
+        let level = level(in: load)
+        let isOnset = load != .red && now &- state.began < onset
         for index in state.traces.parts.indices {
             let part = state.traces.parts[index]
             if state.interesting.find(part.key) != nil { continue }
             let known = state.decided.find(part.key)
-            let isKept = known.map { $0 == .kept } ?? (isOnset || isTaken(part.spanClass, key: part.key))
+            let isKept = known.map { $0 == .kept } ?? (isOnset || isTaken(part.spanClass, key: part.key, level))
             state.decided.set(part.key, isKept ? .kept : .shed, now: now)
             guard !isKept else { continue }
             state.traces.parts[index].isKept = false
@@ -237,7 +248,7 @@ extension LoadShedder {
         giveUp(state.ring.add(source, shed, seed: seed, traces: traces, now: now))
     }
 
-    private func isTaken(_ spanClass: SpanClass, key: UInt64) -> Bool {
+    private func isTaken(_ spanClass: SpanClass, key: UInt64, _ level: Int) -> Bool {
         let own = Int(key >> 57)
         switch spanClass {
         case .important: return true
