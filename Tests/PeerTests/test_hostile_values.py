@@ -301,7 +301,7 @@ def test_query_bombs_are_answered_at_once(shared_daemon, path, query):
     (b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
      b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\nx", 415),
     (b"PUT /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n", 405),
-    (b"TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n", 405), (b"CONNECT a:1 HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+    (b"TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n", 405), (b"CONNECT a:1 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
     (b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", 404), (b"GET / HTTP/3.0\r\nHost: localhost\r\n\r\n", 505),
 ], ids=["media type", "encoding", "method", "trace", "connect", "path", "version"])
 def test_what_is_not_known_is_named(shared_daemon, head, status):
