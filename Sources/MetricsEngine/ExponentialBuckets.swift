@@ -35,6 +35,7 @@ struct ExponentialBuckets: ~Copyable {
 
     /// Multiplies all weights.
     mutating func scale(by factor: Double) {
+        let (keys, counts) = (keys, counts)  // see ShardCore.countLine
         for slot in 0...mask where keys[slot] != Self.freeKey { counts[slot] *= factor }
     }
 

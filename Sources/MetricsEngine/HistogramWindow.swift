@@ -25,7 +25,8 @@ struct HistogramWindow: ~Copyable {
             return 1
         }
         if unit != 1 {
-            for bucket in 0..<ClassicBuckets.largestCount { classic[bucket] *= unit }
+            let (classic, factor) = (classic, unit)  // see ShardCore.countLine
+            for bucket in 0..<ClassicBuckets.largestCount { classic[bucket] *= factor }
             buckets.scale(by: unit)
             unit = 1
         }

@@ -13,6 +13,8 @@ struct SampledCount {
     init(_ sum: Double) { rest.add(sum) }
 
     mutating func add(_ increment: Double) {
+        var runs = runs  // see ShardCore.countLine
+        defer { self.runs = runs }
         if Self.count(increment, &runs.0) || Self.count(increment, &runs.1) || Self.count(increment, &runs.2)
             || Self.count(increment, &runs.3)
         {

@@ -119,11 +119,11 @@ def test_an_exporter_without_room_waits_and_loses_nothing(tmp_path, protocol):
 
 def test_memory_is_taken_before_the_body_and_the_answer_tells_the_load(daemon):
     limits = daemon.json("/api/crest/v1/admission")["memory"]
-    assert limits["requestBytes"] >= limits["limitBytes"] * 0.39
-    holders = [hold(daemon, 16 << 20)]
-    eventually(lambda: metric(daemon, "crest_memory_reserved_bytes") == 64 << 20)
+    assert limits["requestBytes"] >= (limits["limitBytes"] - (96 << 20)) * 0.39
+    holders = [hold(daemon, 4 << 20)]
+    eventually(lambda: metric(daemon, "crest_memory_reserved_bytes") == 16 << 20)
     while True:
-        holders.append(hold(daemon, 16 << 20))
+        holders.append(hold(daemon, 4 << 20))
         holders[-1].settimeout(0.5)
         try:
             answer = holders[-1].recv(4096).decode()

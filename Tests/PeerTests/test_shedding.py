@@ -76,8 +76,9 @@ class Sender:
 
 
 def crowd(daemon):
-    """Holds three quarters of the requests' memory."""
-    holders = [hold(daemon, 13 << 20) for _ in range(3)]
+    """Holds 78 % of the requests' memory, of which a body takes four times its length."""
+    share = int(metric(daemon, "crest_memory_budget_bytes") * 0.78 / 3 / 4)
+    holders = [hold(daemon, share) for _ in range(3)]
     eventually(lambda: metric(daemon, "crest_admission_state") == 2)
     return holders
 
