@@ -251,7 +251,7 @@ def test_an_address_without_a_token_has_its_rate(tmp_path):
         assert daemon.post("/v1/traces", "otlp-http", data=message, headers=PROTOBUF).status_code == 200
         owing = daemon.post("/v1/traces", "otlp-http", data=b"", headers=PROTOBUF)
         large = daemon.post("/v1/traces", "otlp-http", data=message, headers=PROTOBUF)
-        assert owing.status_code == 200 and large.status_code == 429 and int(large.headers["retry-after"]) >= 2
+        assert owing.status_code == 200 and large.status_code == 429 and int(large.headers["retry-after"]) >= 1
         assert daemon.ledger()["balanced"]
     finally:
         assert daemon.stop() == 0
