@@ -47,7 +47,7 @@ package final class CrestDaemon: Sendable {
         access = Self.accessControl(configuration)
         shedder = LoadShedder(
             ledger: ledger, signal: load, mixedBatch: configuration.mixedBatch,
-            ringBytes: min(Limits.regretRingBytes, Int(clamping: configuration.memory.bytes / 16)))
+            ringBytes: configuration.memory.shares.regretRing)
         let budget = Self.memoryBudget(configuration, load)
         admission = AdmissionControl(
             budget: budget, settings: configuration.rates.settings, clock: SystemClock.monotonic)
@@ -155,9 +155,8 @@ package final class CrestDaemon: Sendable {
     func storeSettings() -> StoreConfiguration {
         var settings = StoreConfiguration(wallClock: SystemClock.now)
         settings.durability = configuration.durability
-        // Shares of the memory limit; at 512 MiB they are those of `Limits`.
-        settings.headBytes = Int(clamping: configuration.memory.bytes / 32 * 3)
-        settings.commitQueueBytes = Int(clamping: configuration.memory.bytes / 8)
+        settings.headBytes = configuration.memory.shares.head
+        settings.commitQueueBytes = configuration.memory.shares.commitQueue
         settings.admission = shedder.admission
         settings.retention = retention(configuration)
         settings.snapshotAge = configuration.snapshotAge

@@ -7,6 +7,7 @@ package struct MemoryLimit: Hashable, Sendable {
     static let groupPercent: UInt64 = 60
 
     package let bytes: UInt64
+    var shares: MemoryShares { MemoryShares(limit: bytes) }
     /// The setting was more than there is.
     package let isCut: Bool
 
