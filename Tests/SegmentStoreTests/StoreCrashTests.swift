@@ -47,7 +47,7 @@ struct StoreCrashTests {
     }
 
     @Test func everyCallOfAWorkload() throws {
-        for seed in 1...(Self.isFull ? 40 : 2) as ClosedRange<UInt64> {
+        for seed in 1...(Self.isFull ? 8 : 2) as ClosedRange<UInt64> {
             let whole = StoreFixture()
             try work(whole, seed: seed)
             let calls = whole.disk.callCount
@@ -55,7 +55,7 @@ struct StoreCrashTests {
             let stride = Self.isFull ? 1 : max(calls / 60, 1)
             for call in Swift.stride(from: 1, through: calls + 1, by: stride) {
                 var kinds: [SimulatedDisk.Crash] = [.kill, .powerLoss]
-                for torn in 0..<(Self.isFull ? 8 : 1) {
+                for torn in 0..<(Self.isFull ? 4 : 1) {
                     kinds.append(.tornPowerLoss(seed: seed * 1_000_003 + UInt64(call * 10 + torn)))
                 }
                 let fixture = StoreFixture()
