@@ -86,11 +86,22 @@ package struct SpanBatchBuilder: ~Copyable {
         keySlots = larger
     }
 
-    /// Freezes the rows; the builder is spent.
+    /// Freezes the rows; the builder is spent. What was reserved in vain is given back: a batch may lie in a head for long,
+    /// and a head counts what is used.
     package consuming func finish(_ origin: BatchOrigin) -> SpanBatch {
         SpanBatch(
-            origin: origin, spans: spans, attributes: attributes, events: events, links: links,
-            scopes: scopes, resources: resources, keys: keys, arena: arena)
+            origin: origin, spans: fitted(spans), attributes: fitted(attributes), events: fitted(events),
+            links: fitted(links), scopes: scopes, resources: resources, keys: keys, arena: fitted(arena))
+    }
+}
+
+/// The rows in an array of their size where the one they are in has more than an eighth to spare.
+private func fitted<Row: BitwiseCopyable>(_ rows: [Row]) -> [Row] {
+    let spare = rows.capacity - rows.count
+    guard spare > rows.capacity / 8, spare * MemoryLayout<Row>.stride > 1_024 else { return rows }
+    return Array(unsafeUninitializedCapacity: rows.count) { buffer, count in
+        _ = buffer.initialize(from: rows)
+        count = rows.count
     }
 }
 
