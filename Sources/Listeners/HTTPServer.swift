@@ -67,7 +67,7 @@ package final class HTTPServer: Sendable {
             .childChannelOption(.maxMessagesPerRead, value: 4)
             .childChannelOption(
                 .recvAllocator,
-                value: AdaptiveRecvByteBufferAllocator(minimum: 1_024, initial: 16_384, maximum: 131_072)
+                value: AdaptiveRecvByteBufferAllocator(minimum: 1_024, initial: 16_384, maximum: 32_768)
             )
             .childChannelInitializer { channel in
                 guard shared.admit(channel) else { return channel.close() }
