@@ -3,6 +3,7 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import Synchronization
+internal import Telemetry
 
 /// HTTP/1 on any number of addresses: event loops for the sockets, a thread pool for answers that block.
 ///
@@ -67,7 +68,8 @@ package final class HTTPServer: Sendable {
             .childChannelOption(.maxMessagesPerRead, value: 4)
             .childChannelOption(
                 .recvAllocator,
-                value: AdaptiveRecvByteBufferAllocator(minimum: 1_024, initial: 16_384, maximum: 32_768)
+                value: AdaptiveRecvByteBufferAllocator(
+                    minimum: 1_024, initial: 16_384, maximum: Limits.connectionReadBytes)
             )
             .childChannelInitializer { channel in
                 guard shared.admit(channel) else { return channel.close() }

@@ -5,6 +5,8 @@ package enum Limits {
     package static let bodyBytes = 64 << 20
     /// Bytes of a request line and its headers; more: 431.
     package static let headerBytes = 64 << 10
+    /// Bytes of what is read from a connection at once. Each connection keeps a buffer of this size.
+    package static let connectionReadBytes = 32 << 10
     /// Bytes of a datagram; longer ones are cut by the kernel: dropped, reason `truncated`.
     package static let datagramBytes = 65_536
     /// Nesting of arrays and maps in attribute values and JSON; deeper: the body is malformed.

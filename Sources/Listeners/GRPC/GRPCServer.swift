@@ -54,7 +54,8 @@ package final class GRPCServer: Sendable {
             .childChannelOption(.maxMessagesPerRead, value: 4)
             .childChannelOption(
                 .recvAllocator,
-                value: AdaptiveRecvByteBufferAllocator(minimum: 1_024, initial: 16_384, maximum: 32_768)
+                value: AdaptiveRecvByteBufferAllocator(
+                    minimum: 1_024, initial: 16_384, maximum: Limits.connectionReadBytes)
             )
             .childChannelInitializer { channel in
                 guard shared.admit(channel) else { return channel.close() }
