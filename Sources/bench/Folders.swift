@@ -36,6 +36,16 @@ func storedBytes(_ folder: String) -> Int {
     return total
 }
 
+/// Takes what the system remembers of the files below `folder` from its cache, so that the next read goes to the disk.
+func dropCached(_ folder: String) {
+    visit(folder) { path, _ in
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+        close(descriptor)
+    }
+}
+
 func removeFolder(_ folder: String) {
     visit(folder) { path, _ in _ = remove(path) }
     _ = rmdir(folder)

@@ -119,7 +119,8 @@ func runSearch(spans: Int, recorded: Int, lookups: Int, seed: Int, keptFolder: S
     let ready = now() - opening
     let port = server.ports["http"] ?? 0
     let sample = sampleTraces(recording.traces, repeats: repeats, count: lookups)
-    let cold = try timeLookups(sample, count: lookups, port: port)
+    let cold = try timeColdLookups(sample, in: folder, port: port)
+    let first = try timeLookups(sample, count: lookups, port: port)
     let before = server.cpuSeconds
     let warm = try timeLookups(sample, count: lookups, port: port)
     let warmSeconds = server.cpuSeconds - before
@@ -131,8 +132,10 @@ func runSearch(spans: Int, recorded: Int, lookups: Int, seed: Int, keptFolder: S
     report.add("restart_seconds", ready)
     report.add("lookups", warm.milliseconds.count)
     report.add("lookups_whole", warm.whole)
-    report.add("trace_by_id_first_p50_ms", percentile(cold.milliseconds, 0.5))
-    report.add("trace_by_id_first_p99_ms", percentile(cold.milliseconds, 0.99))
+    report.add("trace_by_id_cold_p50_ms", percentile(cold, 0.5))
+    report.add("trace_by_id_cold_p99_ms", percentile(cold, 0.99))
+    report.add("trace_by_id_first_p50_ms", percentile(first.milliseconds, 0.5))
+    report.add("trace_by_id_first_p99_ms", percentile(first.milliseconds, 0.99))
     report.add("trace_by_id_p50_ms", percentile(warm.milliseconds, 0.5))
     report.add("trace_by_id_p99_ms", percentile(warm.milliseconds, 0.99))
     report.add("trace_by_id_cpu_ms", warmSeconds * 1e3 / Double(max(1, warm.milliseconds.count)))
@@ -149,6 +152,14 @@ func runSearch(spans: Int, recorded: Int, lookups: Int, seed: Int, keptFolder: S
     report.print()
     guard warm.whole == warm.milliseconds.count else {
         throw ReplayFailure(text: "\(warm.milliseconds.count - warm.whole) traces were not whole")
+    }
+}
+
+/// Looks up at most 200 traces; before each the system has forgotten all files of the store.
+private func timeColdLookups(_ sample: [TraceID: Int], in folder: String, port: UInt16) throws -> [Double] {
+    try sample.prefix(200).flatMap { id, spans in
+        dropCached(folder)
+        return try timeLookups([id: spans], count: 1, port: port).milliseconds
     }
 }
 

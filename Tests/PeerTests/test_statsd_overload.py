@@ -1,8 +1,8 @@
 """Floods of far more lines than the daemon can take: memory stays flat, other listeners answer, every line is counted.
 
-Eight seconds in CI, against a daemon that is held to a small share of the processor by stopping and continuing it.
-CREST_FULL=1 adds a minute of a hundred times what the daemon can take with a core of its own, and compares the latencies
-of the query API before and meanwhile; those are times, for a machine where nothing else runs.
+One against a daemon that is held to a small share of the processor by stopping and continuing it, one against a daemon
+that has a core of its own. CREST_FULL=1 makes the second a minute long, wants a hundred times what is applied, and
+compares the latencies of the query API before and meanwhile; those are times, for a machine where nothing else runs.
 """
 import multiprocessing
 import os
@@ -12,7 +12,6 @@ import statistics
 import threading
 import time
 
-import pytest
 import requests
 
 from daemon import eventually
@@ -114,13 +113,12 @@ def test_a_flood_leaves_memory_flat_and_the_ledger_exact(daemon):
     assert len(counters()) == LINES
 
 
-@pytest.mark.skipif(not FULL, reason="compares times over a minute: CREST_FULL=1, on a machine where nothing else runs")
 def test_a_minute_of_a_hundred_times_the_capacity(daemon):
-    seconds = 60
+    quiet_seconds, seconds = (20, 60) if FULL else (2, 4)
     flood(daemon.udp(), SHORT, 0.1)  # the series exists
-    over = time.monotonic() + 20
+    over = time.monotonic() + quiet_seconds
     policy = os.sched_getscheduler(0)
-    if os.geteuid() == 0:  # who asks is on another machine too
+    if FULL and os.geteuid() == 0:  # who asks is on another machine too
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     try:
         quiet = latencies(daemon, lambda: time.monotonic() > over)
@@ -142,6 +140,7 @@ def test_a_minute_of_a_hundred_times_the_capacity(daemon):
           f"{ledger['datagrams']['droppedByKernel']} of {sent_before + sent} datagrams dropped; "
           f"p99 of {len(quiet)} and {len(flooded)} requests {p99(quiet) * 1e3:.2f} -> {p99(flooded) * 1e3:.2f} ms; "
           f"RSS {before >> 20} -> {after >> 20} MiB")
-    assert offered >= 100 * applied
     assert after < before * 1.1 + (4 << 20), (before, after)
-    assert p99(flooded) < 2 * p99(quiet), (p99(quiet), p99(flooded))
+    if FULL:
+        assert offered >= 100 * applied
+        assert p99(flooded) < 2 * p99(quiet), (p99(quiet), p99(flooded))
