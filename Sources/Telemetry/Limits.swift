@@ -133,9 +133,10 @@ package enum Limits {
     /// Bytes and requests of one WAL group; a larger request gets a group of its own.
     package static let groupBytes = 4 << 20
     package static let groupRequests = 512
-    /// Bytes waiting for the commit thread; more: 503 with Retry-After, reason `busy`.
+    /// Bytes waiting for the commit thread; more: 503 with Retry-After, reason `busy`. crestd takes a share of its memory
+    /// limit instead, which at 512 MiB is this.
     package static let commitQueueBytes = 64 << 20
-    /// Bytes of spans in memory before they are sealed into a segment.
+    /// Bytes of spans in memory before they are sealed into a segment. crestd: as above.
     package static let headBytes = 48 << 20
     /// Spans of one block of a segment.
     package static let blockSpans = 8_192

@@ -157,9 +157,11 @@ func runSearch(spans: Int, recorded: Int, lookups: Int, seed: Int, keptFolder: S
 
 /// Looks up at most 200 traces; before each the system has forgotten all files of the store.
 private func timeColdLookups(_ sample: [TraceID: Int], in folder: String, port: UInt16) throws -> [Double] {
-    try sample.prefix(200).flatMap { id, spans in
+    try sample.sorted { $0.key < $1.key }.prefix(200).flatMap { id, spans in
         dropCached(folder)
-        return try timeLookups([id: spans], count: 1, port: port).milliseconds
+        let lookup = try timeLookups([id: spans], count: 1, port: port)
+        guard lookup.whole == 1 else { throw ReplayFailure(text: "trace \(id.hex32) was not whole") }
+        return lookup.milliseconds
     }
 }
 
