@@ -104,7 +104,8 @@ package enum Limits {
     package static let spanMetricSeries = 10_000
     /// Bytes of stored spans that wait to be made metrics of; beyond: the store's thread does it before it goes on.
     package static let spanMetricsWaitingBytes = 64 << 20
-    /// Bytes of stored spans that wait for the engine of a tenant that has none yet; beyond: in no metric, counted.
+    /// The same of each other tenant than the default one, and of those together that have no engine yet; beyond: of the
+    /// latter in no metric, counted.
     package static let tenantSpansWaitingBytes = 8 << 20
     /// Histograms of durations that spans may be exemplars of; beyond: further ones get none.
     package static let spanTargets = 50_000

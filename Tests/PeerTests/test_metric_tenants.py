@@ -331,3 +331,24 @@ def test_too_many_tenants_and_too_many_series(tmp_path):
         assert daemon.get("/api/crest/v1/ledger", headers=bearer("default")).json()["balanced"]
     finally:
         assert daemon.stop() == 0
+
+
+def test_inspection_and_salvage_know_the_tenants(tmp_path):
+    daemon = Daemon(tmp_path / "data", f"--tokens-file={tokens(tmp_path)}")
+    for tenant, count in (("default", 3), ("red", 5), ("blue", 7)):
+        assert daemon.post("/api/v1/statsd", data=f"n:{count}|c", headers=bearer(tenant)).status_code == 202
+        eventually(lambda: f"n_total {count}\n" in scrape(daemon, tenant))
+    daemon.kill()
+    shown = crest("store", "inspect", str(tmp_path / "data"), "-o", "json")
+    assert shown.returncode == 0, shown.stderr
+    logs = re.findall(r"(?:tenants/\w+/)?metrics/\d+\.mlog", shown.stdout)
+    assert sorted({path.rsplit("/", 1)[0] for path in logs}) == [
+        "metrics", "tenants/blue/metrics", "tenants/red/metrics"]
+    saved = crest("store", "salvage", str(tmp_path / "data"), "--to", str(tmp_path / "saved"))
+    assert saved.returncode == 0 and "3 metrics log files" in saved.stdout, saved.stdout + saved.stderr
+    again = Daemon(tmp_path / "saved", f"--tokens-file={tmp_path / 'tokens'}")
+    try:
+        for tenant, count in (("default", 3), ("red", 5), ("blue", 7)):
+            assert f"n_total {count}\n" in scrape(again, tenant)
+    finally:
+        assert again.stop() == 0

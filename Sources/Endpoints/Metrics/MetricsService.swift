@@ -38,7 +38,10 @@ package final class MetricsService: Sendable {
         let owner = owner ?? MetricsOwner(dialect: dialect)
         self.owner = owner
         spanMetrics =
-            spanSeries > 0 ? SpanMetrics(engine: engine, tenant: owner.tenant, seriesLimit: spanSeries) : nil
+            spanSeries > 0
+            ? SpanMetrics(
+                engine: engine, tenant: owner.tenant, seriesLimit: spanSeries,
+                waitingBytes: owner.isDefault ? Limits.spanMetricsWaitingBytes : Limits.tenantSpansWaitingBytes) : nil
         self.engine = engine
         self.ledger = ledger
         self.now = now
