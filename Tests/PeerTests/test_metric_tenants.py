@@ -329,6 +329,37 @@ def test_too_many_tenants_and_too_many_series(tmp_path):
         assert "crest_metric_tenants_refused_total 3\n" in text
         assert re.search(r'^crest_metric_tenant_series_overflowed_total{tenant="a"} [1-9]', text, re.M)
         assert daemon.get("/api/crest/v1/ledger", headers=bearer("default")).json()["balanced"]
+        # With a lower limit the folders beyond it stay closed, and what is no tenant's folder is left alone.
+        assert daemon.stop() == 0
+        folders = tmp_path / "data" / "tenants"
+        (folders / "No tenant").mkdir()
+        (folders / "file").write_text("x")
+        daemon.flags[1] = "--metric-tenants=1"
+        daemon.start()
+        assert any("tenant b stay closed" in line for line in daemon.log)
+        assert "n_total 1\n" in scrape(daemon, "a") and scrape(daemon, "b") == ""
+        assert send("b", "n:1|c").status_code == 429
+        assert sorted(path.name for path in folders.iterdir()) == ["No tenant", "a", "b", "file"]
+    finally:
+        assert daemon.stop() == 0
+
+
+def test_without_a_log_tenants_are_in_memory(tmp_path):
+    daemon = Daemon(
+        tmp_path / "data", f"--tokens-file={tokens(tmp_path)}", "--durability=memory", "--recorder-age=off",
+        "--span-metrics=off")
+    try:
+        for tenant in TENANTS:
+            reply = daemon.post("/api/v1/statsd", data=f"n:1|c|#who:{word(tenant)}", headers=bearer(tenant))
+            assert reply.status_code == 202
+        for tenant in TENANTS:
+            text = eventually(lambda: (text := scrape(daemon, tenant)) and "n_total" in text and text)
+            assert re.findall(r'^n_total{who="(\w+)"} 1$', text, re.M) == [word(tenant)]
+        # As with the default one: nothing is recorded.
+        for tenant in TENANTS:
+            assert daemon.get("/api/crest/v1/series/range", headers=bearer(tenant)).status_code in (400, 404)
+            labels = daemon.get("/prometheus/api/v1/labels", headers=bearer(tenant))
+            assert labels.status_code == 503
     finally:
         assert daemon.stop() == 0
 
