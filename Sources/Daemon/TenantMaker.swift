@@ -12,7 +12,7 @@ final class TenantMaker: Sendable {
     private let settings: StoreConfiguration
     private let main: MetricsService
     private let problems = Mutex<[String]>([])
-    let isLogged: Bool
+    private let isLogged: Bool
 
     init(_ configuration: Configuration, _ disk: HostDisk, _ settings: StoreConfiguration, beside main: MetricsService)
     {

@@ -36,7 +36,7 @@ final class TenantMetrics: Sendable {
         }
         let metrics = metrics
         threads.withLock { threads in
-            if maker.isLogged { threads.append(PeriodicThread(every: 100) { metrics.stepLogs() }) }
+            threads.append(PeriodicThread(every: 100) { metrics.stepLogs() })
             threads.append(PeriodicThread(every: 1_000) { metrics.stepRecorders() })
         }
         return problems

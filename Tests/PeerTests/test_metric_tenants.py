@@ -56,6 +56,16 @@ def meters(daemon, tenant, over_grpc=False):
     return MeterProvider([reader], Resource.create({"service.name": f"{word(tenant)}_service"}))
 
 
+def trace(daemon, tenant):
+    """One span of the SDK."""
+    tracing = TracerProvider(resource=Resource.create({"service.name": f"{word(tenant)}_service"}))
+    tracing.add_span_processor(SimpleSpanProcessor(
+        OTLPSpanExporter(daemon.url("/v1/traces", "otlp-http"), headers=bearer(tenant))))
+    with tracing.get_tracer("t").start_as_current_span(f"{word(tenant)}_span", kind=SpanKind.SERVER):
+        pass
+    tracing.shutdown()
+
+
 def write(daemon, tenant, name, value, seconds=None):
     """One sample by remote write 1.0, by hand."""
     def label(key, text):
@@ -97,12 +107,7 @@ def daemon(tmp_path_factory):
                  f"{own}.torn:1|c\n{own}.torn:1|g\n{own} is no line\n")
         reply = daemon.post("/api/v1/statsd", data=lines, headers=bearer(tenant))
         assert reply.status_code == 202 and reply.json() == {"accepted": 5, "rejected": {"no_colon": 1}}
-        tracing = TracerProvider(resource=Resource.create({"service.name": f"{own}_service"}))
-        tracing.add_span_processor(SimpleSpanProcessor(
-            OTLPSpanExporter(daemon.url("/v1/traces", "otlp-http"), headers=bearer(tenant))))
-        with tracing.get_tracer("t").start_as_current_span(f"{own}_span", kind=SpanKind.SERVER):
-            pass
-        tracing.shutdown()
+        trace(daemon, tenant)
     # A datagram has no token.
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.sendto(f"{word('default')}.datagram:1|c|#who:{word('default')}".encode(), daemon.udp())
@@ -346,9 +351,15 @@ def test_too_many_tenants_and_too_many_series(tmp_path):
 
 def test_without_a_log_tenants_are_in_memory(tmp_path):
     daemon = Daemon(
-        tmp_path / "data", f"--tokens-file={tokens(tmp_path)}", "--durability=memory", "--recorder-age=off",
-        "--span-metrics=off")
+        tmp_path / "data", f"--tokens-file={tokens(tmp_path)}", "--durability=memory", "--recorder-age=off")
     try:
+        for tenant in TENANTS:
+            trace(daemon, tenant)
+        for tenant in TENANTS:
+            def calls():
+                return re.findall(r'^traces_spanmetrics_calls_total{.*span_name="(\w+)".*} 1$', scrape(daemon, tenant), re.M)
+
+            assert eventually(calls) == [f"{word(tenant)}_span"]
         for tenant in TENANTS:
             reply = daemon.post("/api/v1/statsd", data=f"n:1|c|#who:{word(tenant)}", headers=bearer(tenant))
             assert reply.status_code == 202

@@ -110,7 +110,7 @@ package final class MetricTenants: Sendable {
 
     // MARK: Time
 
-    /// What is due about ten times a second, on a thread of its own.
+    /// What is due about ten times a second, on a thread of its own; also when nothing is logged.
     package func stepLogs() {
         takeWaiting()
         forEach { _, tenant in tenant.keeper.stepLog() }
