@@ -35,7 +35,7 @@ def bearer(tenant):
 def tokens(folder, tenants=TENANTS):
     path = folder / "tokens"
     path.write_text("".join(
-        f"name={tenant} scopes=ingest,query,scrape tenant={tenant} "
+        f"name={tenant} scopes=ingest,query,scrape,admin tenant={tenant} "
         f"sha256={hashlib.sha256(f'crst_{tenant}'.encode()).hexdigest()}\n" for tenant in tenants))
     return path
 
@@ -345,6 +345,27 @@ def test_too_many_tenants_and_too_many_series(tmp_path):
         assert "n_total 1\n" in scrape(daemon, "a") and scrape(daemon, "b") == ""
         assert send("b", "n:1|c").status_code == 429
         assert sorted(path.name for path in folders.iterdir()) == ["No tenant", "a", "b", "file"]
+    finally:
+        assert daemon.stop() == 0
+
+
+def test_a_reload_counts_for_every_tenant(tmp_path):
+    config = tmp_path / "crest.yaml"
+    config.write_text("series-limit: 100\n")
+    daemon = Daemon(tmp_path / "data", f"--config={config}", f"--tokens-file={tokens(tmp_path)}", "--span-metrics=off")
+    try:
+        def series(tenant, name):
+            lines = "".join(f"{name}:1|c|#id:{n}\n" for n in range(50))
+            assert daemon.post("/api/v1/statsd", data=lines, headers=bearer(tenant)).status_code == 202
+            eventually(lambda: f"{name}_total" in scrape(daemon, tenant))
+            return len(re.findall(rf'^{name}_total{{id="\d', scrape(daemon, tenant), re.M))
+
+        assert series("red", "before") == 10
+        config.write_text("series-limit: 10000\n")
+        assert daemon.post("/-/reload", headers=bearer("red")).status_code == 403
+        assert daemon.post("/-/reload", headers=bearer("default")).status_code == 200
+        # One that was there, and one that comes now.
+        assert series("red", "after") == series("blue", "after") == 50
     finally:
         assert daemon.stop() == 0
 
