@@ -5,7 +5,7 @@ internal import Telemetry
 /// The metrics of one tenant besides the default one: an engine of its own, and what keeps it on disk.
 package struct MetricTenant: Sendable {
     package let service: MetricsService
-    let handlers: MetricsHandlers
+    private(set) var handlers: MetricsHandlers
     /// The recorded series behind `/prometheus`; nil when none are recorded.
     let samples: (any SampleSource)?
     package let keeper: any MetricKeeper
@@ -20,6 +20,18 @@ package struct MetricTenant: Sendable {
         samples =
             isRecorded
             ? RecorderSampleSource(engine: service.engine, segments: service.recorder, now: service.now) : nil
+    }
+}
+
+extension MetricTenant {
+    /// The same to read, and refusing whatever is written.
+    var unwritable: MetricTenant {
+        var tenant = self
+        tenant.handlers.statsD = { _ in MetricsHandlers.unavailable }
+        tenant.handlers.points = { _ in PointOutcome(rejected: 0, message: "", isBusy: true) }
+        tenant.handlers.remoteWrite = { _ in nil }
+        tenant.handlers.spans = { _ in }
+        return tenant
     }
 }
 

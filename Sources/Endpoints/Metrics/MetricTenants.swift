@@ -31,7 +31,7 @@ package final class MetricTenants: Sendable {
 
     /// - Parameters:
     ///   - limit: tenants that may have metrics.
-    ///   - blank: a service that nobody writes to.
+    ///   - blank: an empty service, which nobody can write to through this object.
     ///   - countsSpans: whether metrics are made of spans.
     ///   - waitingLimit: bytes of spans that may wait for an engine.
     ///   - make: makes the metrics of a tenant, or finds them on disk; may block.
@@ -40,7 +40,7 @@ package final class MetricTenants: Sendable {
         make: @escaping @Sendable (String) -> Result<MetricTenant, MetricTenantRefusal>
     ) {
         self.limit = limit
-        self.blank = blank
+        self.blank = blank.unwritable
         self.countsSpans = countsSpans
         self.waitingLimit = waitingLimit
         self.make = make
