@@ -1,14 +1,19 @@
 internal import Endpoints
 internal import HostIO
 internal import Listeners
+internal import SegmentStore
 internal import Telemetry
 
 extension CrestDaemon {
-    static func memoryBudget(_ configuration: Configuration, _ signal: LoadSignal) -> MemoryBudget {
+    static func memoryBudget(
+        _ configuration: Configuration, _ signal: LoadSignal, _ door: StoreDoor
+    ) -> MemoryBudget {
         MemoryBudget(
             limitBytes: Int(clamping: configuration.memory.bytes), requestBytes: configuration.memory.shares.requests,
             signal: signal,
-            probe: MemoryBudget.Probe(now: SystemClock.monotonic) { Int(clamping: HostProcess.residentBytes) })
+            probe: MemoryBudget.Probe(
+                now: SystemClock.monotonic, residentBytes: { Int(clamping: HostProcess.residentBytes) },
+                syncNanoseconds: { door.store?.syncNanoseconds ?? 0 }))
     }
 
     /// Queries that run at the same time.

@@ -50,7 +50,7 @@ package final class CrestDaemon: Sendable {
         shedder = LoadShedder(
             ledger: ledger, signal: load, mixedBatch: configuration.mixedBatch,
             ringBytes: configuration.memory.shares.regretRing)
-        let budget = Self.memoryBudget(configuration, load)
+        let budget = Self.memoryBudget(configuration, load, door)
         admission = AdmissionControl(
             budget: budget, settings: configuration.rates.settings, clock: SystemClock.monotonic)
         tls = try Self.tlsServer(configuration.access)

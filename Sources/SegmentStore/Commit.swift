@@ -72,7 +72,11 @@ extension SegmentStore {
         try writer.append(
             records, firstSequence: state.nextSequence, durableSequence: state.durableSequence,
             spansBefore: state.spansBefore, wall: configuration.wallClock())
-        if configuration.durability == .synced { try writer.sync() }
+        if configuration.durability == .synced {
+            let start = monotonicNanoseconds()
+            try writer.sync()
+            noteSync(monotonicNanoseconds() &- start)
+        }
         shared.withLock { shared in
             guard let last = shared.walFiles.indices.last else { return }
             shared.walFiles[last].byteCount = writer.byteCount

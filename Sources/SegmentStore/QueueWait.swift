@@ -10,4 +10,10 @@ extension SegmentStore {
         let waited = group.reduce(UInt64(0)) { $0 &+ ($1.queuedAt < before ? before - $1.queuedAt : 0) }
         configuration.admission.note(requests: group.count, waited: waited, now: now)
     }
+
+    /// One part in eight of the newest, the rest of those before. The committer alone calls this.
+    func noteSync(_ nanoseconds: UInt64) {
+        let before = syncTime.load(ordering: .relaxed)
+        syncTime.store(before == 0 ? nanoseconds : before - before / 8 + nanoseconds / 8, ordering: .relaxed)
+    }
 }

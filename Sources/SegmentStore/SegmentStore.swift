@@ -39,6 +39,9 @@ package final class SegmentStore: Sendable {
     let durableSequence: Atomic<UInt64>
     /// When the group before the one under way was taken; ``MonotonicTime``.
     let lastGroupTaken = Atomic<UInt64>(0)
+    let syncTime = Atomic<UInt64>(0)
+    /// How long a sync of the log takes lately, in nanoseconds; zero before the first.
+    package var syncNanoseconds: UInt64 { syncTime.load(ordering: .relaxed) }
     let isStopping = Atomic<Bool>(false)
     private let threads = Mutex<[DedicatedThread]>([])
     private let ownerLock: any DiskFile

@@ -7,6 +7,8 @@ package enum Limits {
     package static let headerBytes = 64 << 10
     /// Bytes of what is read from a connection at once. Each connection keeps a buffer of this size.
     package static let connectionReadBytes = 32 << 10
+    /// Bodies beyond it are not decoded on an event loop.
+    package static let inlineBodyBytes = 16 << 10
     /// Bytes of a datagram; longer ones are cut by the kernel: dropped, reason `truncated`.
     package static let datagramBytes = 65_536
     /// Nesting of arrays and maps in attribute values and JSON; deeper: the body is malformed.

@@ -70,6 +70,65 @@ import Testing
         #expect(budget.reserve(1, isNew: true) && abs(budget.drainSeconds - before) < before / 10)
     }
 
+    @Test("A burst passes; once requests queue, no more is let in than drains in time, until they do not")
+    func queue() {
+        let time = Mutex<UInt64>(Self.second)
+        let budget = MemoryBudget(
+            limitBytes: 1 << 30, requestBytes: 1_000_000,
+            probe: .init(now: { time.withLock { $0 } }, syncNanoseconds: { 10_000_000 }))
+        var open: [MemoryReservation] = []
+        let tenant = TenantMeters(limits: RateLimits(), most: 1).meter("one", now: Self.second)
+        func arrive() -> Bool {
+            let new = MemoryReservation(budget, weight: .body, tenant: tenant)
+            guard new.cover(body: 10_000) == nil else { return false }
+            new.begin()
+            open.append(new)
+            return true
+        }
+        func pass(milliseconds: UInt64) { time.withLock { $0 += milliseconds * 1_000_000 } }
+        // All at once, into an idle daemon.
+        for _ in 0..<80 { #expect(arrive()) }
+        #expect(budget.queueBound == nil)
+        // 2,000,000 bytes a second are worked off: 160,000 within 50 ms and three syncs.
+        for _ in 0..<3 {
+            for _ in 0..<20 where !open.isEmpty { open.removeFirst().release() }
+            pass(milliseconds: 100)
+            _ = arrive()
+        }
+        let bound = budget.queueBound ?? 0
+        #expect((120_000...200_000).contains(bound), "\(bound)")
+        #expect(budget.reservedBytes > bound && !arrive())
+        while budget.reservedBytes > bound / 2 { open.removeFirst().release() }
+        #expect(arrive())
+        // What is quick again for half a second is not bounded any more.
+        while !open.isEmpty { open.removeFirst().release() }
+        for _ in 0..<7 {
+            pass(milliseconds: 100)
+            #expect(arrive())
+            pass(milliseconds: 10)
+            open.removeFirst().release()
+        }
+        #expect(budget.queueBound == nil)
+    }
+
+    @Test("A standstill shows although no answer comes; a slow disk moves the mark")
+    func standstill() {
+        for (sync, isBounded) in [(UInt64(0), true), (40_000_000, false)] {
+            let time = Mutex<UInt64>(Self.second)
+            let budget = MemoryBudget(
+                limitBytes: 1 << 30, requestBytes: 1_000_000,
+                probe: .init(now: { time.withLock { $0 } }, syncNanoseconds: { sync }))
+            let tenant = TenantMeters(limits: RateLimits(), most: 1).meter("one", now: Self.second)
+            let requests = (0..<3).map { _ in MemoryReservation(budget, weight: .body, tenant: tenant) }
+            #expect(requests[0].cover(body: 10_000) == nil)
+            requests[0].begin()
+            time.withLock { $0 += 120_000_000 }
+            #expect(requests[1].cover(body: 20_000) == nil && (budget.queueBound != nil) == isBounded)
+            // The least bound is a thirty-second of all.
+            #expect((requests[2].cover(body: 1_000) == nil) != isBounded)
+        }
+    }
+
     @Test("Reservations against a model: never more than the budget, nothing lost, nothing given back twice")
     func model() {
         var random = SeededRandom(seed: 77)

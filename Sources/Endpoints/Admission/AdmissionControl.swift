@@ -95,6 +95,7 @@ package final class AdmissionControl: Sendable {
         let now = now
         let meter = tenants.meter(tenant, now: now)
         meter.note(bytes: request.body.count, now: now)
+        request.reservation?.begin()
         return IngestSender(control: self, meter: meter, source: source)
     }
 
@@ -194,8 +195,8 @@ package enum AdmissionRefusal: Error, Hashable, Sendable {
 
     var message: String {
         switch self {
-        case .memory(.memory): "overloaded: requests hold all the memory there is for them; try again later"
-        case .memory(.share): "overloaded: this tenant holds its share of the memory; try again later"
+        case .memory(.memory): "overloaded: requests hold all that there is room and time for; try again later"
+        case .memory(.share): "overloaded: this tenant holds its share of what there is room and time for; try again later"
         case .tenantRate: "this tenant sends more a second than it may; try again later"
         case .sourceRate: "this address sends more a second than it may; try again later"
         case .deadline: "overloaded: the request waited for more than \(Limits.ingestWaitSeconds) s; try again later"

@@ -14,6 +14,10 @@ extension AdmissionControl {
                 "crest_memory_reserved_bytes", "Bytes that requests hold of the memory budget.",
                 Double(budget.reservedBytes)),
             .gauge("crest_memory_budget_bytes", "Bytes that requests may hold.", Double(budget.requestBytes)),
+            .gauge(
+                "crest_admission_queue_bytes",
+                "What requests may hold so that it is worked off in time; 0: they do not queue, memory is the bound.",
+                Double(budget.queueBound ?? 0)),
             .gauge("crest_memory_limit_bytes", "Bytes that the process should not exceed.", Double(budget.limitBytes)),
             .counters(
                 "crest_tenant_requests_total", "Requests read, by tenant.", by: "tenant",

@@ -6,6 +6,8 @@ package import Telemetry
 ///     0 ---------- 60 % -------- 75 % -------- 85 % ----------- 100 %
 ///        green         yellow        orange        red: what is underway may grow, nothing new is let in
 ///
+/// While requests queue for too long, 100 % is what is worked off in time, see ``QueueBound``.
+///
 /// Reserving is one atomic addition. Ten times a second whoever reserves also looks at the process's resident memory,
 /// which the reservations cannot know: beyond the limit the budget is a tenth until that has passed. It is never
 /// nothing, because memory that requests did not take does not come back by refusing them.
@@ -16,10 +18,16 @@ package final class MemoryBudget: Sendable {
         package var now: @Sendable () -> UInt64
         /// Bytes of resident memory; zero when that is not known.
         package var residentBytes: @Sendable () -> Int
+        /// Nanoseconds that the disk takes to sync a group of writes; zero when that is not known.
+        package var syncNanoseconds: @Sendable () -> UInt64
 
-        package init(now: @escaping @Sendable () -> UInt64, residentBytes: @escaping @Sendable () -> Int = { 0 }) {
+        package init(
+            now: @escaping @Sendable () -> UInt64, residentBytes: @escaping @Sendable () -> Int = { 0 },
+            syncNanoseconds: @escaping @Sendable () -> UInt64 = { 0 }
+        ) {
             self.now = now
             self.residentBytes = residentBytes
+            self.syncNanoseconds = syncNanoseconds
         }
 
         /// A clock that stands still and memory that is never looked at.
@@ -39,7 +47,17 @@ package final class MemoryBudget: Sendable {
     private let nextLook = Atomic<UInt64>(0)
     /// Bytes given back a second, smoothed; zero before anything was seen.
     private let drainRate = Atomic<UInt64>(0)
-    private let lastLook = Mutex<(time: UInt64, released: UInt64)>((0, 0))
+    private let lastLook = Mutex(Look())
+    private let delay = QueueDelay()
+    /// What ``QueueBound`` says.
+    private let queueBytes = Atomic<Int>(.max)
+
+    private struct Look {
+        var time: UInt64 = 0
+        /// Bytes given back until then.
+        var released: UInt64 = 0
+        var bound = QueueBound()
+    }
 
     package init(
         limitBytes: Int, requestBytes: Int, signal: LoadSignal = LoadSignal(), probe: Probe = .none
@@ -53,6 +71,10 @@ package final class MemoryBudget: Sendable {
     private static let lookNanoseconds: UInt64 = 100_000_000
     /// After a pause of this length the rate before it says nothing.
     private static let staleNanoseconds: UInt64 = 1_000_000_000
+    /// What is held should be worked off within this, and three syncs of the disk: the group before, one's own, and
+    /// one that was slow.
+    private static let targetNanoseconds: UInt64 = 50_000_000
+    private static let syncsInTarget: UInt64 = 3
 
     /// Takes `count` bytes when there is room for them. Whoever finds nothing held gets any count.
     /// - Parameter isNew: not let in while the state is red.
@@ -61,7 +83,7 @@ package final class MemoryBudget: Sendable {
         let total = reserved.add(count, ordering: .relaxed).newValue
         let before = total &- count
         let isRed = LoadState(sharePercent: before.multipliedCapped(by: 100) / capacity) == .red
-        if before <= 0 || total <= capacity && !(isNew && isRed) {
+        if before <= 0 || total <= memoryCapacity && !(isNew && isRed) {
             publish(total)
             return true
         }
@@ -79,7 +101,18 @@ package final class MemoryBudget: Sendable {
     /// As of the last look.
     package var residentBytes: Int { resident.load(ordering: .relaxed) }
     /// What requests may hold at the moment.
-    var capacity: Int { isOverLimit.load(ordering: .relaxed) ? max(requestBytes / 10, 1) : requestBytes }
+    private var memoryCapacity: Int { isOverLimit.load(ordering: .relaxed) ? max(requestBytes / 10, 1) : requestBytes }
+    /// The same, or what is worked off in time when that is less: what new requests are measured by.
+    var capacity: Int { min(memoryCapacity, queueBytes.load(ordering: .relaxed)) }
+    /// What is worked off in time; nil while requests do not queue.
+    package var queueBound: Int? {
+        let bytes = queueBytes.load(ordering: .relaxed)
+        return bytes == .max ? nil : bytes
+    }
+
+    /// A request is complete. True: ``requestEnded()`` must be told of its answer.
+    func requestBegan() -> Bool { delay.begin(now: probe.now()) }
+    func requestEnded() { delay.end(now: probe.now()) }
 
     /// 0...100.
     package var loadPercent: Int { min(reservedBytes.multipliedCapped(by: 100) / capacity, 100) }
@@ -107,10 +140,17 @@ package final class MemoryBudget: Sendable {
         lastLook.withLock { last in
             let total = released.load(ordering: .relaxed)
             let elapsed = now &- last.time
+            var rate = 0.0
             if last.time > 0, elapsed < Self.staleNanoseconds, elapsed > 0 {
-                measure(Double(total &- last.released) * 1e9 / Double(elapsed))
+                rate = Double(total &- last.released) * 1e9 / Double(elapsed)
+                measure(rate)
             }
-            last = (now, total)
+            (last.time, last.released) = (now, total)
+            last.bound.look(
+                delay: delay.take(now: now),
+                target: Self.targetNanoseconds &+ probe.syncNanoseconds() &* Self.syncsInTarget,
+                rate: max(rate, Double(drainRate.load(ordering: .relaxed))), floor: requestBytes / 32)
+            queueBytes.store(last.bound.bytes, ordering: .relaxed)
         }
     }
 

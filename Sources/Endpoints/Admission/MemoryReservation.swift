@@ -25,6 +25,8 @@ package final class MemoryReservation: Sendable {
     private let tenant: TenantMeter?
     /// Below zero once released.
     private let held = Atomic<Int>(0)
+    /// The budget measures how long this one takes.
+    private let isFollowed = Atomic<Bool>(false)
 
     /// - Parameter tenant: nil: nobody's share is looked at.
     package init(_ budget: MemoryBudget, weight: Weight, tenant: TenantMeter? = nil) {
@@ -59,8 +61,12 @@ package final class MemoryReservation: Sendable {
         return nil
     }
 
+    /// The request is complete and is worked on from now on until ``release()``.
+    package func begin() { if budget.requestBegan() { isFollowed.store(true, ordering: .relaxed) } }
+
     /// Gives all back. Nothing can be taken afterwards.
     package func release() {
+        if isFollowed.exchange(false, ordering: .relaxed) { budget.requestEnded() }
         let bytes = held.exchange(Self.released, ordering: .relaxed)
         if bytes > 0 { giveBack(bytes) }
     }
@@ -92,10 +98,11 @@ package final class MemoryReservation: Sendable {
         guard let tenant else { return budget.reserve(count, isNew: false) ? nil : .memory }
         let total = tenant.reserved.add(count, ordering: .relaxed).newValue
         // Alone a tenant may have everything that new requests may have. Beside others it has its share, for which
-        // there is room above the mark.
-        let share = tenant.share(of: budget.capacity)
+        // there is room above the mark, and more than that while half of all is free.
+        let capacity = budget.capacity
+        let share = tenant.share(of: capacity)
         var refusal: Refusal?
-        if isNew, let share, total > share, total > count {
+        if isNew, let share, total > share, total > count, budget.reservedBytes > capacity / 2 {
             refusal = .share
         } else if !budget.reserve(count, isNew: isNew && share == nil) {
             refusal = .memory

@@ -17,6 +17,7 @@ enum AdmissionReport {
         json.number("limitBytes", budget.limitBytes)
         json.number("requestBytes", budget.requestBytes)
         json.number("reservedBytes", budget.reservedBytes)
+        if let bound = budget.queueBound { json.number("queueBytes", bound) }
         json.number("residentBytes", budget.residentBytes)
         json.endObject()
         json.key("rates")

@@ -22,8 +22,12 @@ package final class Router: Sendable {
     }
 
     /// Whether to answer on the event loop or on a thread pool, and on which.
+    ///
+    /// A large body is decoded on the pool: an event loop that decodes reads no heads meanwhile, and then nobody is told
+    /// in time to come again. A small one costs less than to hand it over.
     package func work(for request: Request, listener: ListenerRole) -> Work {
-        match(request, listener).route?.work ?? .inline
+        let work = match(request, listener).route?.work ?? .inline
+        return work == .inline && request.body.count > Limits.inlineBodyBytes ? .pool : work
     }
 
     /// The answer that needs no body: no access, unknown path, wrong method, overload, or more than the sender may.

@@ -16,7 +16,7 @@ final class CPUQuota {
     /// - Parameter share: of one core, above 0 and at most 1.
     init(pid: pid_t, share: Double) throws {
         // A quota below a millisecond is refused; a short period keeps the pauses short.
-        period = max(10_000, Int((1_000 / share).rounded(.up)))
+        period = max(5_000, Int((1_000 / share).rounded(.up)))
         quota = Int(Double(period) * share)
         for place in Self.places() {
             let folder = "\(place.folder)/crest-bench-\(pid)"

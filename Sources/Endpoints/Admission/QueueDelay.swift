@@ -1,0 +1,57 @@
+internal import Synchronization
+
+/// How long requests take from the end of their body to their answer, told by one of them at a time: the next that is
+/// complete when the one before is answered. What is still underway counts with its age, so that a standstill shows.
+final class QueueDelay: Sendable {
+    /// When the request began that is followed now; zero: none is.
+    private let began = Atomic<UInt64>(0)
+    /// The longest of those that ended since the last ``take(now:)``.
+    private let longest = Atomic<UInt64>(0)
+
+    /// - Parameter now: nanoseconds, not zero.
+    /// - Returns: whether this request is followed; ``end(now:)`` must be called for it then.
+    func begin(now: UInt64) -> Bool {
+        now > 0 && began.compareExchange(expected: 0, desired: now, ordering: .relaxed).exchanged
+    }
+
+    func end(now: UInt64) {
+        let start = began.exchange(0, ordering: .relaxed)
+        guard start > 0, now > start else { return }
+        longest.max(now - start, ordering: .relaxed)
+    }
+
+    /// The longest since the last call, in nanoseconds; zero when nothing was underway.
+    func take(now: UInt64) -> UInt64 {
+        let ended = longest.exchange(0, ordering: .relaxed)
+        let start = began.load(ordering: .relaxed)
+        return start > 0 && now > start ? max(ended, now - start) : ended
+    }
+}
+
+/// How many bytes requests may hold so that what is held is worked off within a bounded time.
+///
+/// There is no bound until requests take longer than the target; a burst that finds the daemon idle passes whole. From
+/// then on the bound is what drains within the target at the measured rate, until requests have taken less than half of
+/// it for half a second.
+struct QueueBound {
+    /// `.max`: none.
+    private(set) var bytes = Int.max
+    private var calmLooks = 0
+
+    private static let calmLooksToLift = 5
+
+    /// - Parameters:
+    ///   - delay: nanoseconds, see ``QueueDelay``.
+    ///   - target: nanoseconds.
+    ///   - rate: bytes given back a second.
+    ///   - floor: the least bound: so much is always let in.
+    mutating func look(delay: UInt64, target: UInt64, rate: Double, floor: Int) {
+        calmLooks = delay < target / 2 ? calmLooks + 1 : 0
+        if bytes == .max, delay <= target { return }
+        if calmLooks >= Self.calmLooksToLift {
+            bytes = .max
+        } else {
+            bytes = max(floor, Int(min(rate * Double(target) / 1e9, Double(Int.max / 2))))
+        }
+    }
+}
