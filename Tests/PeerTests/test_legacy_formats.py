@@ -169,13 +169,17 @@ def binary(value):
     return buffer.getvalue()
 
 
-def datagram(value, protocol=TCompactProtocol):
+def message(name, arguments, protocol):
     buffer = TMemoryBuffer()
     writer = protocol(buffer)
-    writer.write_message_begin("emitBatch", TMessageType.ONEWAY, 1)
-    writer.write_struct(jaeger.EmitBatchArguments(batch=value))
+    writer.write_message_begin(name, TMessageType.ONEWAY, 1)
+    writer.write_struct(arguments)
     writer.write_message_end()
     return buffer.getvalue()
+
+
+def datagram(value, protocol=TCompactProtocol):
+    return message("emitBatch", jaeger.EmitBatchArguments(batch=value), protocol)
 
 
 def everything(trace):
@@ -210,6 +214,24 @@ def test_jaeger_thrift_every_way(shared_daemon, way, trace):
                                                      {"key": "n", "type": "int64", "value": 2}]}]}
     assert found["processes"]["p1"] == {
         "serviceName": "shop", "tags": [{"key": "hostname", "type": "string", "value": "h1"}]}
+
+
+@pytest.mark.parametrize("protocol, trace", [(TCompactProtocol, 0xd01), (TBinaryProtocol, 0xd02)])
+def test_zipkin_spans_in_jaegers_datagrams(shared_daemon, protocol, trace):
+    host = zipkin.Endpoint(ipv4=0x0a000001, port=80, service_name="old")
+    item = zipkin.Span(
+        trace_id=trace, id=0xe1, parent_id=0xe0, name="call", timestamp=START, duration=50,
+        annotations=[zipkin.Annotation(timestamp=START + at, value=value, host=host)
+                     for at, value in ((0, "sr"), (50, "ss"))],
+        binary_annotations=[zipkin.BinaryAnnotation(key="k", value=b"v", annotation_type=6, host=host)])
+    sent = message("emitZipkinBatch", zipkin.EmitZipkinBatchArguments(spans=[item]), protocol)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(sent, shared_daemon.udp("jaeger-udp"))
+    eventually(lambda: shared_daemon.get(f"/api/v2/trace/{trace:x}", "zipkin").status_code == 200)
+    assert shared_daemon.json(f"/api/v2/trace/{trace:x}", "zipkin") == [{
+        "traceId": f"{trace:016x}", "id": f"{0xe1:016x}", "parentId": f"{0xe0:016x}", "kind": "SERVER", "name": "call",
+        "timestamp": START, "duration": 50, "tags": {"k": "v"},
+        "localEndpoint": {"serviceName": "old", "ipv4": "10.0.0.1", "port": 80}}]
 
 
 def test_jaeger_http_refusals(shared_daemon):
