@@ -90,7 +90,8 @@ def sdk_trace():
             with tracer.start_as_current_span(f"child {kind.name}", kind=kind) as child:
                 child.set_attributes({
                     "text": "naïve – ☂ 😀 \"quoted\"\n", "empty": "", "int": -(2**63), "large": 2**53 + 1,
-                    "float": 1e-300, "flag": False, "texts": ["a", ""], "ints": [1, -2], "floats": [0.5], "flags": [True, False],
+                    "float": 1e-300, "flag": False, "texts": ["a", ""], "ints": [1, -2],
+                    "floats": [0.5], "flags": [True, False],
                     "long": "x" * 20_000})
                 child.add_event("checked", {"left": 7, "sku": "sku-1"})
                 child.add_event("bare")
