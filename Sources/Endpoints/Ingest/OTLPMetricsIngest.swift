@@ -22,7 +22,10 @@ enum OTLPMetricsIngest {
         do { points = try encoding.decodeMetrics(body) } catch {
             return call.dialect.malformed("\(error)", for: call.request, ledger: call.ledger)
         }
-        let outcome = apply(points)
+        var outcome = apply(points)
+        if points.metrics.isEmpty, outcome.message.isEmpty {
+            outcome.message = encoding.warning(about: body, known: "resourceMetrics")
+        }
         if outcome.isBusy { return call.dialect.busy(.busy(retryAfter: 1), for: call.request, ledger: call.ledger) }
         return Response(
             status: 200, headers: [("content-type", encoding.contentType)],
