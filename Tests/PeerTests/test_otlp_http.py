@@ -6,6 +6,7 @@ import socket
 
 import pytest
 import requests
+from google.rpc.error_details_pb2 import BadRequest
 from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest, ExportMetricsServiceResponse)
@@ -29,6 +30,19 @@ def status_of(reply):
     assert reply.headers["Content-Type"] == PROTOBUF
     status = Status.FromString(reply.content)
     return status.code, status.message
+
+
+def violation(reply):
+    """Of bad data: field and description in the details."""
+    if reply.headers["Content-Type"] == JSON:
+        detail, = reply.json()["details"]
+        assert detail["@type"] == "type.googleapis.com/google.rpc.BadRequest"
+        found, = detail["fieldViolations"]
+        return found.get("field", ""), found["description"]
+    detail, = Status.FromString(reply.content).details
+    bad = BadRequest()
+    assert detail.Unpack(bad)
+    return bad.field_violations[0].field, bad.field_violations[0].description
 
 
 def one_trace(seed):
@@ -148,6 +162,10 @@ def test_failures_are_in_the_encoding_of_the_request(shared_daemon, path):
         code, message = status_of(reply)
         assert (reply.status_code, code) == (400, 3) and message, (media_type, body, reply.content)
         assert reply.headers["Content-Type"] == media_type
+        assert violation(reply)[1] == message
+    nested = {"resourceSpans": [{}, {"resource": 7}], "resourceMetrics": [{}, {"resource": 7}]}
+    field, _ = violation(post(shared_daemon, json.dumps(nested), JSON, path))
+    assert field == ("resourceSpans[1]" if path == "/v1/traces" else "resourceMetrics[1]")
     for media_type in (JSON, PROTOBUF):
         reply = post(shared_daemon, b"x", media_type, path, **{"Content-Encoding": "br"})
         assert (reply.status_code, status_of(reply)[0]) == (415, 3)

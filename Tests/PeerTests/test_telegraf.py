@@ -1,7 +1,7 @@
 """StatsD with tags in the name: aio-statsd's Telegraf client, Micrometer's Telegraf flavour line by line, and the
 other ways lines travel, by the clients that use them."""
 import asyncio
-
+import time
 
 import datadog.dogstatsd.base as dogstatsd
 import statsd
@@ -30,7 +30,10 @@ def test_aio_statsd(daemon):
             client.counter("plain", 1)
             many = TelegrafStatsdProtocol().counter("chained", 1, {"k": "a"}).counter("chained", 2, {"k": "b"})
             client.send_telegraf_statsd(many)
-    asyncio.run(record())
+    # Not asyncio.run, which would take the main thread's loop from other clients.
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(record())
+    loop.close()
     until_applied(daemon, 12)
 
     def right():
@@ -172,3 +175,59 @@ def test_datadogs_own_telemetry_and_large_batches(daemon):
         return True
     eventually(right)
     assert daemon.ledger()["lines"]["rejected"] == {}
+
+
+def test_datadogs_client_side_aggregation(daemon):
+    """Counters, gauges and sets are added up in the client, which sends them every 0.2 s; the rest one by one."""
+    host, port = daemon.udp()
+    client = dogstatsd.DogStatsd(
+        host=host, port=port, disable_aggregation=False, flush_interval=0.2, constant_tags=["env:prod"], namespace="ns")
+    for number in range(1_000):
+        client.increment("hits", tags=["a:b"])
+        client.gauge("level", number)
+        client.set("users", number % 5)
+        client.histogram("size", number % 10)
+        client.distribution("wide", number % 10)
+        client.timing("lag", number % 10)
+    stamp = int(time.time()) - 60
+    client.count_with_timestamp("late.count", 5, stamp, tags=["x:y"])
+    client.gauge_with_timestamp("late.gauge", 5.5, stamp)
+    client.flush()
+    client.stop()
+
+    def right():
+        families = scrape(daemon)
+        assert sample(families, "ns_hits_total", a="b", env="prod") == 1_000
+        assert sample(families, "ns_level", env="prod") == 999
+        assert sample(families, "ns_users_unique", env="prod") == 5
+        for name, total in (("ns_size", 4_500), ("ns_wide", 4_500), ("ns_lag_seconds", 4.5)):
+            assert sample(families, f"{name}_count", env="prod") == 1_000
+            assert abs(sample(families, f"{name}_sum", env="prod") - total) < 1e-9
+        assert sample(families, "ns_late_count_total", x="y") == 5 and sample(families, "ns_late_gauge") == 5.5
+        return True
+    eventually(right)
+    assert daemon.ledger()["lines"]["rejected"] == {}
+
+
+def test_datadogs_timed_in_seconds(tmp_path):
+    """`timed` of Datadog's client sends seconds as `ms` unless told `use_ms`: a mapping rule sets it right."""
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text("mappings:\n- match: timed.block\n  name: timed_block_seconds\n  scale: 1000\n")
+    daemon = Daemon(tmp_path / "data", f"--statsd-mapping={mapping}")
+    try:
+        host, port = daemon.udp()
+        client = dogstatsd.DogStatsd(host=host, port=port, disable_telemetry=True)
+        with client.timed("timed.block"):
+            time.sleep(0.02)
+        with client.timed("timed.other", use_ms=True):
+            time.sleep(0.02)
+        client.flush()
+
+        def right():
+            families = scrape(daemon)
+            for name in ("timed_block_seconds", "timed_other_seconds"):
+                assert 0.015 < sample(families, f"{name}_sum") < 5, name
+            return True
+        eventually(right)
+    finally:
+        daemon.kill()

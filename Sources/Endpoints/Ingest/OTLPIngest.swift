@@ -80,7 +80,13 @@ enum OTLPStatusBody {
         let encoding = OTLPEncoding(mediaType: request.mediaType) ?? .protobuf
         return Response(
             status: status, headers: [("content-type", encoding.contentType)],
-            body: encoding.status(rpcCode(status), message: message))
+            body: encoding.status(
+                rpcCode(status), message: message, badField: status == 400 ? place(in: message) : nil))
+    }
+
+    /// What a ``WireError`` says of the place: `resourceSpans[0].resource`, or nothing.
+    private static func place(in message: String) -> String {
+        message.firstRange(of: ", byte ").map { String(message[..<$0.lowerBound]) } ?? ""
     }
 
     /// For requests that need no media type: a text where they have none.
