@@ -37,7 +37,7 @@ from test_legacy_formats import binary, everything as jaeger_everything, zipkin,
 from test_remote_write import field, snappy
 
 ENCODERS = {
-    "identity": bytes, "gzip": gzip.compress, "deflate": zlib.compress,
+    "identity": bytes, "gzip": gzip.compress, "deflate": zlib.compress,  # in zlib's frame, as HTTP has it
     "zstd": lambda body: zstandard.ZstdCompressor().compress(body)}
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 METRICS = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
@@ -448,6 +448,16 @@ def test_statsd_lines_over_http(shared_daemon, encoding):
     reply = post(shared_daemon, "/api/v1/statsd", "http", lines, "text/plain", encoding)
     assert reply.status_code == 202 and reply.json() == {"accepted": 2, "rejected": {"no_colon": 1}}
     eventually(lambda: f'posted_total{{cell="{encoding}"}} 5\n' in shared_daemon.get("/metrics").text)
+
+
+@pytest.mark.parametrize("encoding, encode", [
+    ("zlib", zlib.compress), ("x-gzip", gzip.compress), ("GZIP", gzip.compress), ("Zstd", ENCODERS["zstd"])])
+def test_other_names_of_encodings(shared_daemon, encoding, encode):
+    message = sdk_trace()
+    reply = shared_daemon.post("/v1/traces", "otlp-http", data=encode(message.SerializeToString()), headers={
+        "Content-Type": "application/x-protobuf", "Content-Encoding": encoding})
+    assert reply.status_code == 200, reply.text
+    check_trace(shared_daemon, message)
 
 
 # What is no encoding is said so, and damage is no crash.

@@ -1,6 +1,7 @@
 """Ids of 64 and 128 bits, spans that share an id or come in parts, clocks that disagree, ends before starts: by
 py-zipkin, jaeger-client and OpenTelemetry's SDK, as every read API shows them."""
 import base64
+import json
 import socket
 
 import pytest
@@ -10,12 +11,13 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.trace import SpanKind, set_span_in_context
+from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, set_span_in_context
 from py_zipkin import Encoding, Kind
 from py_zipkin.zipkin import ZipkinAttrs, create_attrs_for_span, zipkin_span
 
 from daemon import crest, eventually
 from test_legacy_formats import batch, datagram, span as jaeger_span, tag
+from test_statsd import OPENMETRICS
 
 BASE = 1_790_000_100_000_000  # microseconds
 
@@ -73,6 +75,40 @@ def test_ids_of_jaeger_client(shared_daemon, wide):
     eventually(lambda: shared_daemon.get(f"/api/traces/{trace_id}").status_code == 200)
     tracer.close()
     check_every_form(shared_daemon, trace_id, trace_id)
+
+
+def test_a_short_id_of_zipkins_goes_on_in_opentelemetry(shared_daemon):
+    """OpenTelemetry pads a 64-bit id from B3 headers with zeros: it is the same trace, and a metric leads there."""
+    attrs = create_attrs_for_span(sample_rate=100.0)
+    with zipkin_span(service_name="old", span_name="outer", transport_handler=transport(shared_daemon),
+                     zipkin_attrs=attrs, encoding=Encoding.V2_JSON, kind=Kind.CLIENT):
+        parent = NonRecordingSpan(SpanContext(int(attrs.trace_id, 16), int(attrs.span_id, 16), True, TraceFlags(1)))
+        with tracer(shared_daemon, "new", "h1").start_as_current_span(
+                "inner", set_span_in_context(parent), SpanKind.SERVER) as inner:
+            pass
+    assert f"{inner.context.trace_id:032x}" == attrs.trace_id.rjust(32, "0")
+    check_every_form(shared_daemon, attrs.trace_id, attrs.trace_id)
+    trace, = shared_daemon.json(f"/api/traces/{attrs.trace_id}")["data"]
+    assert {span["operationName"] for span in trace["spans"]} == {"outer", "inner"}
+    own = shared_daemon.json(f"/api/crest/v1/traces/{attrs.trace_id}")
+    assert own["spanCount"] == 2 and {service["name"] for service in own["services"]} == {"old", "new"}
+
+    def exemplar():
+        text = shared_daemon.get("/metrics", headers=OPENMETRICS).text
+        return [line for line in text.splitlines() if line.startswith("traces_spanmetrics_latency_bucket")
+                and 'service="new"' in line and f'trace_id="{attrs.trace_id.rjust(32, "0")}"' in line]
+    eventually(exemplar)
+    # Pinned and deleted by whatever form.
+    short = attrs.trace_id.lstrip("0")
+    pin = shared_daemon.url(f"/api/crest/v1/traces/{short.upper()}/pin")
+    assert requests.post(pin, timeout=10).status_code in (200, 201, 204)
+    pins = shared_daemon.json("/api/crest/v1/pins")
+    assert attrs.trace_id.rjust(32, "0") in json.dumps(pins)
+    assert requests.delete(pin, timeout=10).status_code in (200, 204)
+    reply = requests.delete(shared_daemon.url(f"/api/crest/v1/traces/{attrs.trace_id.rjust(32, '0')}"), timeout=10)
+    assert reply.status_code in (200, 202, 204)
+    for form in forms(attrs.trace_id):
+        assert shared_daemon.get(f"/api/traces/{form}").status_code == 404
 
 
 def test_the_same_low_half_is_another_trace(shared_daemon):
