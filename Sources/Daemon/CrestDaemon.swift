@@ -35,7 +35,9 @@ package final class CrestDaemon: Sendable {
     /// What `POST /-/reload` and SIGHUP do; set by the program.
     let reloading = Mutex<@Sendable () -> String?>({ "this daemon has nothing to reload" })
     let reloads = ReloadCounts(now: SystemClock.now)
-    private let service = Mutex<MetricsService?>(nil)
+    let service = Mutex<MetricsService?>(nil)
+    /// Metrics of other tenants than the default one; nil without tokens.
+    let tenants = Mutex<TenantMetrics?>(nil)
     let metricsLog = Mutex<MetricsLog?>(nil)
     let recorder = Mutex<MetricsRecorder?>(nil)
     private let tally: LineTally
@@ -64,6 +66,7 @@ package final class CrestDaemon: Sendable {
         do throws(StartFailure) {
             let metrics = makeMetrics(try configuration.statsDDialect())
             service.withLock { $0 = metrics }
+            makeTenants(beside: metrics)
             let router = Router(context(metrics))
             try bindHTTP(router)
             try bindGRPC(router)
@@ -71,6 +74,7 @@ package final class CrestDaemon: Sendable {
             try openRecorder(metrics)
             try openMetricsLog(metrics)
             recorder.withLock { $0 }?.start()
+            try openTenants()
             try bindStatsD(metrics)
             try bindJaegerUDP(router.context)
             try bindCrestUDP(router.context, metrics)
@@ -93,6 +97,7 @@ package final class CrestDaemon: Sendable {
     /// What is due about once a second.
     package func everySecond() {
         service.withLock { $0 }?.advance()
+        tenants.withLock { $0 }?.metrics.advance()
         shedder.expire()
         door.store?.applyRetention(now: SystemClock.now())
     }
@@ -102,6 +107,7 @@ package final class CrestDaemon: Sendable {
         door.store?.setRetention(retention(configuration))
         apply(configuration.access)
         if let metrics = service.withLock({ $0 }) { apply(configuration, to: metrics) }
+        tenants.withLock { $0 }?.apply(configuration)
         if configuration.recorderAge != 0 { recorder.withLock { $0 }?.setRetention(.init(configuration)) }
     }
 
@@ -196,7 +202,7 @@ package final class CrestDaemon: Sendable {
         service.withLock { $0 }?.finish()
         let isLogSafe = metricsLog.withLock { $0 }?.close() ?? true
         if recorder.withLock({ $0 })?.close() == false { log.error("the recorder does not have the last seconds") }
-        return isLogSafe
+        return (tenants.withLock { $0 }?.close() ?? true) && isLogSafe
     }
 
     private func retention(_ configuration: Configuration) -> RetentionPolicy {
@@ -234,6 +240,7 @@ package final class CrestDaemon: Sendable {
             selfMetrics: { [weak self] in
                 guard let self else { return [] }
                 return metrics.families + admission.selfMetrics + reloads.families + (tls?.families ?? [])
+                    + (tenants.withLock { $0 }?.metrics.families ?? [])
             },
             recorder: { [weak self] in self?.recorder.withLock { $0 } },
             spanSeries: configuration.metricLimits.spanSeries)
@@ -250,7 +257,8 @@ package final class CrestDaemon: Sendable {
 
     var seriesCount: Int {
         guard let metrics = service.withLock({ $0 }) else { return 0 }
-        return Int(clamping: metrics.engine.seriesCounts.series)
+        let others = tenants.withLock { $0 }?.metrics.seriesCount ?? 0
+        return Int(clamping: metrics.engine.seriesCounts.series) + others
     }
 
     // MARK: Listeners

@@ -35,7 +35,8 @@ extension CrestDaemon {
         }
         var context = EndpointContext(
             sink: door, source: door, ledger: ledger, durability: configuration.durability, now: SystemClock.now,
-            metrics: metrics.handlers, daemon: questions)
+            metrics: handlers(metrics), daemon: questions)
+        context.tenants = tenants.withLock { $0 }?.metrics
         context.access = access
         context.admission = admission
         context.datagramSources = datagramSources
@@ -68,6 +69,7 @@ extension CrestDaemon {
         if let problem = metricsLog.withLock({ $0 })?.counts.problem {
             status.warnings.append("the metrics log cannot be written: \(problem)")
         }
+        status.warnings += tenants.withLock { $0 }?.metrics.problems ?? []
         guard let store = door.store else { return status }
         if let warning = store.space.warning { status.warnings.append(warning) }
         let terms = store.ledgerTerms

@@ -10,6 +10,8 @@ package struct MetricLimits: Hashable, Sendable {
     package var overflowLabels = ["service", "status"]
     /// Of each family that is made of spans; 0: none are.
     package var spanSeries = Limits.spanMetricSeries
+    /// Tenants besides the default one that may have metrics.
+    package var tenants = 64
     /// Nanoseconds without an update; 0: never.
     package var counterExpiry: UInt64 = 0
     package var gaugeExpiry: UInt64 = 0
@@ -19,6 +21,22 @@ package struct MetricLimits: Hashable, Sendable {
     /// An engine with these limits.
     func engine(_ tally: LineTally) -> MetricsEngine {
         MetricsEngine(limits: seriesLimits, expiry: expiry, tally: tally)
+    }
+
+    /// What each tenant besides the default one has: a tenth.
+    var ofTenant: MetricLimits {
+        var limits = self
+        limits.series = max(series / 10, 1)
+        limits.seriesPerFamily = max(seriesPerFamily / 10, 1)
+        limits.seriesPerSource = max(seriesPerSource / 10, 1)
+        limits.spanSeries = spanSeries > 0 ? max(spanSeries / 10, 1) : 0
+        return limits
+    }
+
+    /// The engine of a tenant besides the default one, on its limits.
+    func tenantEngine(_ tally: LineTally) -> MetricsEngine {
+        MetricsEngine(
+            limits: seriesLimits, expiry: expiry, tally: tally, distinctSketches: Limits.distinctSketches / 10)
     }
 
     var seriesLimits: SeriesLimits {
@@ -44,6 +62,7 @@ extension Setting {
         count("series-limit", "1000000", \.metricLimits.series, largest: 50_000_000),
         count("series-limit-family", "200000", \.metricLimits.seriesPerFamily, largest: 50_000_000),
         count("series-limit-source", "500000", \.metricLimits.seriesPerSource, largest: 50_000_000),
+        count("metric-tenants", "64", \.metricLimits.tenants, largest: 1_000),
         words("source-labels", "service,job", \.metricLimits.sourceLabels),
         words("overflow-labels", "service,status", \.metricLimits.overflowLabels),
         plain(

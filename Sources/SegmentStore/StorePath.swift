@@ -13,6 +13,7 @@ package enum StorePath {
     package static let metricsDirectory = "metrics"
     package static let metricsTally = "metrics/TALLY"
     package static let recorderDirectory = "recorder"
+    package static let tenantsDirectory = "tenants"
     package static let ballast = "BALLAST"
     package static let draftSuffix = ".tmp"
     private static let walSuffix = ".wal"
@@ -39,6 +40,10 @@ package enum StorePath {
     package static func number(ofRecorded name: String) -> UInt64? {
         name.hasSuffix(recorderSuffix) ? number(name.dropLast(recorderSuffix.count)) : nil
     }
+
+    /// The folder of a tenant's metrics: a data directory with `metrics`, `recorder` and `quarantine` alone.
+    /// - Parameter name: as the file of tokens allows it, so that it is a name of a folder as it stands.
+    package static func tenant(_ name: String) -> String { "\(tenantsDirectory)/\(name)" }
 
     package static func quarantine(_ name: String) -> String { "\(quarantineDirectory)/\(name)" }
 

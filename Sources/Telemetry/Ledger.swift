@@ -46,6 +46,8 @@ package enum RequestRejection: String, CaseIterable, Sendable {
     case queries
     /// Unknown tokens come from this address too often.
     case failedTokens = "failed_tokens"
+    /// As many tenants have metrics as may.
+    case metricTenants = "metric_tenants"
     case readOnly = "read_only"
 }
 

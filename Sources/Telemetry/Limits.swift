@@ -104,6 +104,9 @@ package enum Limits {
     package static let spanMetricSeries = 10_000
     /// Bytes of stored spans that wait to be made metrics of; beyond: the store's thread does it before it goes on.
     package static let spanMetricsWaitingBytes = 64 << 20
+    /// The same of each other tenant than the default one, and of those together that have no engine yet; beyond: of the
+    /// latter in no metric, counted.
+    package static let tenantSpansWaitingBytes = 8 << 20
     /// Histograms of durations that spans may be exemplars of; beyond: further ones get none.
     package static let spanTargets = 50_000
     /// Bytes of a service or an operation as a label of these metrics; the rest is cut.

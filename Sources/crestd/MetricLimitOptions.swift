@@ -5,6 +5,8 @@ struct MetricLimitOptions: ParsableArguments {
     @Option(help: "Series in all. (default: 1000000)") var seriesLimit: String?
     @Option(help: "Series of one metric. (default: 200000)") var seriesLimitFamily: String?
     @Option(help: "Series of one source. (default: 500000)") var seriesLimitSource: String?
+    @Option(help: "Tenants besides the default one with metrics, each with a tenth of the limits. (default: 64)")
+    var metricTenants: String?
     @Option(help: "Labels that name the source; the first one that is there counts. (default: service,job)")
     var sourceLabels: String?
     @Option(help: "Labels that series beyond a limit keep; none for none. (default: service,status)")
@@ -20,8 +22,9 @@ struct MetricLimitOptions: ParsableArguments {
     var settings: [(key: String, value: String?)] {
         [
             ("series-limit", seriesLimit), ("series-limit-family", seriesLimitFamily),
-            ("series-limit-source", seriesLimitSource), ("source-labels", sourceLabels),
-            ("overflow-labels", overflowLabels), ("span-metrics", spanMetrics), ("expire-counters", expireCounters),
+            ("series-limit-source", seriesLimitSource), ("metric-tenants", metricTenants),
+            ("source-labels", sourceLabels), ("overflow-labels", overflowLabels), ("span-metrics", spanMetrics),
+            ("expire-counters", expireCounters),
             ("expire-gauges", expireGauges), ("expire-histograms", expireHistograms), ("expire-sets", expireSets),
         ]
     }

@@ -46,29 +46,30 @@ struct AccessTests {
         let own = "/api/crest/v1/"
         var table: [(String, String, AccessScope?, Bool)] = []
         table += ingest.map { ("POST", $0, .ingest, false) }
-        table += ["/v1/metrics", "/api/v1/write", "/api/v1/statsd"].map { ("POST", $0, .ingest, true) }
+        table += ["/v1/metrics", "/api/v1/write", "/api/v1/statsd"].map { ("POST", $0, .ingest, false) }
         table += jaeger.map { ("GET", "/api/\($0)", .query, false) }
         table += zipkin.flatMap {
             [("GET", "/api/v2/\($0)", .query, false), ("GET", "/zipkin/api/v2/\($0)", .query, false)]
         }
         table += ["traces/1", "pins", "search", "services", "operations", "durable"]
             .map { ("GET", own + $0, .query, false) }
+        table += ["ledger", "status", "admission"].map { ("GET", own + $0, .query, true) }
         table += [
-            "ledger", "status", "admission", "series", "series/range", "rejects", "explain", "metrics/cardinality",
-            "metrics/conflicts", "metrics/top",
-        ].map { ("GET", own + $0, .query, true) }
-        table += [("POST", own + "explain", .query, true), ("GET", own + "snapshots", .admin, true)]
+            "series", "series/range", "rejects", "explain", "metrics/cardinality", "metrics/conflicts", "metrics/top",
+        ].map { ("GET", own + $0, .query, false) }
+        table += [("POST", own + "explain", .query, false), ("GET", own + "snapshots", .admin, true)]
         table += [("POST", own + "snapshots", .admin, true), ("DELETE", own + "traces/1", .admin, false)]
         table += [("DELETE", own + "traces", .admin, false), ("POST", own + "traces/1/pin", .admin, false)]
         table += [("DELETE", own + "traces/1/pin", .admin, false), ("POST", "/-/reload", .admin, true)]
         table += ["query", "query_range", "labels", "series", "label/a/values", "metadata", "status/buildinfo"]
-            .map { ("GET", "/prometheus/api/v1/\($0)", .query, true) }
-        table += ["query", "query_range", "labels", "series"].map { ("POST", "/prometheus/api/v1/\($0)", .query, true) }
-        table += [("GET", "/metrics", .scrape, true), ("GET", "/", .query, false)]
+            .map { ("GET", "/prometheus/api/v1/\($0)", .query, false) }
+        table += ["query", "query_range", "labels", "series"]
+            .map { ("POST", "/prometheus/api/v1/\($0)", .query, false) }
+        table += [("GET", "/metrics", .scrape, false), ("GET", "/", .query, false)]
         table += ["/-/ready", "/-/healthy", "/health", "/zipkin/health"].map { ("GET", $0, nil, false) }
         let collector = "/opentelemetry.proto.collector."
         table += [("POST", collector + "trace.v1.TraceService/Export", .ingest, false)]
-        table += [("POST", collector + "metrics.v1.MetricsService/Export", .ingest, true)]
+        table += [("POST", collector + "metrics.v1.MetricsService/Export", .ingest, false)]
         table += [("POST", collector + "logs.v1.LogsService/Export", .ingest, false)]
         table += [("POST", "/grpc.health.v1.Health/Check", nil, false)]
         return table

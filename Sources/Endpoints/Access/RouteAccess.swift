@@ -6,7 +6,7 @@ enum RouteAccess: Hashable, Sendable {
     case open
     /// Works on the data of the token's tenant.
     case tenant(AccessScope)
-    /// Works on what all tenants share (metrics, the ledger, the whole store): for the default tenant alone.
+    /// Works on what all tenants share (the ledger, the whole store): for the default tenant alone.
     case shared(AccessScope)
 
     /// Nil for a path that stands nowhere here; nobody may use such a route while tokens are in use.
@@ -17,7 +17,7 @@ enum RouteAccess: Hashable, Sendable {
             guard let access = Self.own["\(method) \(name)"] else { return nil }
             self = access
         } else if path.hasPrefix("/prometheus/api/v1/") {
-            self = .shared(.query)
+            self = .tenant(.query)
         } else if method == "POST" {
             guard let access = Self.ingest[path] else { return nil }
             self = access
@@ -30,17 +30,17 @@ enum RouteAccess: Hashable, Sendable {
 
     private static let common: [String: RouteAccess] = [
         "/-/ready": .open, "/-/healthy": .open, "/health": .open, "/zipkin/health": .open, "/": .tenant(.query),
-        "/metrics": .shared(.scrape), "/-/reload": .shared(.admin),
+        "/metrics": .tenant(.scrape), "/-/reload": .shared(.admin),
     ]
 
     private static let ingest: [String: RouteAccess] = [
         "/v1/traces": .tenant(.ingest), "/api/traces": .tenant(.ingest), "/api/v2/spans": .tenant(.ingest),
         "/api/v1/spans": .tenant(.ingest), "/zipkin/api/v2/spans": .tenant(.ingest),
-        "/zipkin/api/v1/spans": .tenant(.ingest), "/v1/logs": .tenant(.ingest), "/v1/metrics": .shared(.ingest),
+        "/zipkin/api/v1/spans": .tenant(.ingest), "/v1/logs": .tenant(.ingest), "/v1/metrics": .tenant(.ingest),
         "/v1development/profiles": .tenant(.ingest),
-        "/api/v1/write": .shared(.ingest), "/api/v1/statsd": .shared(.ingest),
+        "/api/v1/write": .tenant(.ingest), "/api/v1/statsd": .tenant(.ingest),
         "/opentelemetry.proto.collector.trace.v1.TraceService/Export": .tenant(.ingest),
-        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": .shared(.ingest),
+        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": .tenant(.ingest),
         "/opentelemetry.proto.collector.logs.v1.LogsService/Export": .tenant(.ingest),
         "/grpc.health.v1.Health/Check": .open,
     ]
@@ -51,10 +51,10 @@ enum RouteAccess: Hashable, Sendable {
         "GET search": .tenant(.query), "GET services": .tenant(.query), "GET operations": .tenant(.query),
         "GET durable": .tenant(.query), "GET ledger": .shared(.query), "GET status": .shared(.query),
         "GET admission": .shared(.query),
-        "GET snapshots": .shared(.admin), "POST snapshots": .shared(.admin), "GET series": .shared(.query),
-        "GET series/range": .shared(.query), "GET rejects": .shared(.query), "GET explain": .shared(.query),
-        "POST explain": .shared(.query), "GET metrics/cardinality": .shared(.query),
-        "GET metrics/conflicts": .shared(.query), "GET metrics/top": .shared(.query),
+        "GET snapshots": .shared(.admin), "POST snapshots": .shared(.admin), "GET series": .tenant(.query),
+        "GET series/range": .tenant(.query), "GET rejects": .tenant(.query), "GET explain": .tenant(.query),
+        "POST explain": .tenant(.query), "GET metrics/cardinality": .tenant(.query),
+        "GET metrics/conflicts": .tenant(.query), "GET metrics/top": .tenant(.query),
     ]
 }
 

@@ -9,7 +9,7 @@ enum OTLPMetricsIngest {
             let supported = "[application/json, application/x-protobuf]"
             return .text("415 unsupported media type, supported: \(supported)\n", status: 415)
         }
-        guard let apply = call.context.metrics.points else {
+        guard call.context.metrics.points != nil else {
             call.ledger.requestsRejected.add(1, .notFound)
             return call.dialect.failure(404, "metrics are off in this daemon", for: call.request)
         }
@@ -22,7 +22,11 @@ enum OTLPMetricsIngest {
         do { points = try encoding.decodeMetrics(body) } catch {
             return call.dialect.malformed("\(error)", for: call.request, ledger: call.ledger)
         }
-        var outcome = apply(points)
+        var outcome: PointOutcome
+        switch call.metricsToWrite() {
+        case .success(let metrics): outcome = metrics.points?(points) ?? PointOutcome(rejected: 0, message: "")
+        case .failure(let refused): return refused.response
+        }
         if points.metrics.isEmpty, outcome.message.isEmpty {
             outcome.message = encoding.warning(about: body, known: "resourceMetrics")
         }

@@ -17,7 +17,7 @@ enum RemoteWriteIngest {
             let known = "application/x-protobuf of proto prometheus.WriteRequest or io.prometheus.write.v2.Request"
             return .text("415 unsupported media type, supported: \(known)\n", status: 415)
         }
-        guard let apply = call.context.metrics.remoteWrite else {
+        guard call.context.metrics.remoteWrite != nil else {
             call.ledger.requestsRejected.add(1, .notFound)
             return call.dialect.failure(404, "metrics are off in this daemon", for: call.request)
         }
@@ -30,7 +30,12 @@ enum RemoteWriteIngest {
         do { batch = try decodeRemoteWrite(body, version: version) } catch {
             return call.dialect.malformed("\(error)", for: call.request, ledger: call.ledger)
         }
-        guard let report = apply(batch) else {
+        let written: RemoteWriteReport?
+        switch call.metricsToWrite() {
+        case .success(let metrics): written = metrics.remoteWrite?(batch)
+        case .failure(let refused): return refused.response
+        }
+        guard let report = written else {
             return call.dialect.busy(.busy(retryAfter: 1), for: call.request, ledger: call.ledger)
         }
         return response(to: report)

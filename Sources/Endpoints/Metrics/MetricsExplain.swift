@@ -17,7 +17,7 @@ extension MetricsService {
             }
             text = Array(line.utf8)
         }
-        let dialect = dialects.current.dialect
+        let dialect = owner.dialects.current.dialect
         var reader = StatsDReader(signPolicy: dialect.signPolicy)
         var json = JSONWriter()
         json.beginObject()
@@ -126,7 +126,7 @@ extension MetricsService {
     private func writeTranslations(
         _ sent: StatsDIdentity, _ reader: borrowing StatsDReader, to json: inout JSONWriter
     ) {
-        let translator = dialects.current.dialect.translator
+        let translator = owner.dialects.current.dialect.translator
         json.key("series")
         json.beginArray()
         for kind in MetricKind.allCases where reader.samples.contains(where: { $0.kind == kind }) {

@@ -1,17 +1,18 @@
-internal import Synchronization
 internal import Telemetry
 internal import WireFormats
 
 extension MetricsService {
-    /// `GET /api/crest/v1/rejects`: why lines were refused, how many, and the last of each kind.
+    /// `GET /api/crest/v1/rejects`: why lines of the tenant were refused, how many, and the last of each kind.
     func listRejects(_ request: Request) -> Response {
+        let counts = owner.lineCounts(ledger)
         var json = JSONWriter()
         json.beginObject()
-        json.number("seen", ledger.linesSeen.load(ordering: .relaxed))
-        json.number("applied", ledger.linesApplied.load(ordering: .relaxed))
+        json.number("seen", counts.seen)
+        json.number("applied", counts.applied)
         json.key("rejects")
         json.beginArray()
-        for (reason, count) in ledger.linesRejected.counts where count > 0 || examples[reason] != nil {
+        for (reason, count) in zip(LineRejection.allCases, counts.rejected)
+        where count > 0 || examples[reason] != nil {
             json.beginObject()
             json.string("reason", reason.rawValue)
             json.string("meaning", reason.explanation)

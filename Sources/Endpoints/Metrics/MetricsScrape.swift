@@ -4,7 +4,8 @@ internal import Telemetry
 internal import WireFormats
 
 extension MetricsService {
-    /// `GET /metrics`: the application's series, then Crest's own, in the format the client prefers.
+    /// `GET /metrics`: the tenant's series, then for the default tenant Crest's own, which tell of all tenants, in the
+    /// format the client prefers.
     func scrape(_ request: Request) -> Response {
         let negotiation = ScrapeNegotiation(
             accept: joined(request, "accept"), acceptEncoding: joined(request, "accept-encoding"))
@@ -34,7 +35,7 @@ extension MetricsService {
     private func exposition<Writer: FamilyWriter>(by empty: Writer, nativeSchema: Int? = nil) -> [UInt8] {
         var writer = empty
         writeApplicationSeries(to: &writer, nativeSchema)
-        writeSelfMetrics(to: &writer)
+        if owner.isDefault { writeSelfMetrics(to: &writer) }
         return writer.finished()
     }
 
@@ -75,7 +76,7 @@ extension MetricsService {
         let contributed = selfMetrics()
         let names = Set(contributed.map(\.name))
         let own =
-            engine.selfMetrics + engine.recorderMetrics + ledger.selfMetrics + counters.selfMetrics
+            engine.selfMetrics + engine.recorderMetrics + ledger.selfMetrics + owner.counters.selfMetrics
             + (spanMetrics?.selfMetrics ?? []) + ProcessMetrics.families()
         for family in contributed + own.filter({ !names.contains($0.name) }) { write(family, to: &writer) }
         write(

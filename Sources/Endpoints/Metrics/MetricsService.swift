@@ -6,12 +6,12 @@ package import Telemetry
 package final class MetricsService: Sendable {
     package let engine: MetricsEngine
     let ledger: Ledger
-    let counters = LineCounters()
+    /// Whose metrics these are.
+    package let owner: MetricsOwner
     let now: @Sendable () -> UInt64
     let selfMetrics: @Sendable () -> [SelfMetricFamily]
     let nativeSchema: Int
     let started: UInt64
-    let dialects: StatsDDialects
     let recorder: @Sendable () -> (any RecordedSegments)?
     let examples: RejectExamples
     /// Nil when no metrics are made of spans.
@@ -22,6 +22,7 @@ package final class MetricsService: Sendable {
     /// - Parameters:
     ///   - now: Unix time in nanoseconds.
     ///   - dialect: how lines are read, by every receiver.
+    ///   - owner: whose metrics these are; has a dialect of its own. Nil: the default tenant's.
     ///   - selfMetrics: more of Crest's own families, asked for on each scrape; one that has the name of a built-in
     ///     family takes its place.
     ///   - recorder: the segments of recorded seconds; nil when nothing is recorded.
@@ -29,12 +30,18 @@ package final class MetricsService: Sendable {
     ///   - nativeSchema: the finest schema of native histograms on a scrape: 5 is 1.1 % at worst.
     package init(
         engine: MetricsEngine = MetricsEngine(), ledger: Ledger, now: @escaping @Sendable () -> UInt64,
-        dialect: StatsDDialect = StatsDDialect(),
+        dialect: StatsDDialect = StatsDDialect(), owner: MetricsOwner? = nil,
         selfMetrics: @escaping @Sendable () -> [SelfMetricFamily] = { [] },
         recorder: @escaping @Sendable () -> (any RecordedSegments)? = { nil }, spanSeries: Int = 0,
         nativeSchema: Int = 5
     ) {
-        spanMetrics = spanSeries > 0 ? SpanMetrics(engine: engine, seriesLimit: spanSeries) : nil
+        let owner = owner ?? MetricsOwner(dialect: dialect)
+        self.owner = owner
+        spanMetrics =
+            spanSeries > 0
+            ? SpanMetrics(
+                engine: engine, tenant: owner.tenant, seriesLimit: spanSeries,
+                waitingBytes: owner.isDefault ? Limits.spanMetricsWaitingBytes : Limits.tenantSpansWaitingBytes) : nil
         self.engine = engine
         self.ledger = ledger
         self.now = now
@@ -42,18 +49,33 @@ package final class MetricsService: Sendable {
         self.recorder = recorder
         self.nativeSchema = nativeSchema
         started = now()
-        dialects = StatsDDialects(dialect)
         examples = RejectExamples(now: now)
         bodyReceiver = StatsDReceiver(
-            engine: engine, ledger: ledger, counters: counters, dialects: dialects, examples: examples)
+            engine: engine, ledger: ledger, counters: owner.counters, dialects: owner.dialects, examples: examples,
+            outcomes: owner.outcomes)
     }
 
+    /// A service for another tenant, with the same clock, dialect and ledger.
+    /// - Parameter recorder: nil when nothing is recorded.
+    package func beside(
+        _ tenant: String, engine: MetricsEngine, recorder: (any RecordedSegments)?, spanSeries: Int
+    ) -> MetricsService {
+        MetricsService(
+            engine: engine, ledger: ledger, now: now, owner: owner.other(tenant), recorder: { recorder },
+            spanSeries: spanSeries, nativeSchema: nativeSchema)
+    }
+
+    /// Counts lines of a tenant that a crash has cost.
+    package func noteLinesLost(_ count: UInt64) { ledger.linesLostAtCrash.add(count, ordering: .relaxed) }
+
     /// Reads lines in another way from now on. Series that the old rules made stay until they expire.
-    package func replace(_ dialect: StatsDDialect) { dialects.replace(dialect) }
+    package func replace(_ dialect: StatsDDialect) { owner.dialects.replace(dialect) }
 
     /// A receiver for one more receive thread.
     package func makeReceiver() -> StatsDReceiver {
-        StatsDReceiver(engine: engine, ledger: ledger, counters: counters, dialects: dialects, examples: examples)
+        StatsDReceiver(
+            engine: engine, ledger: ledger, counters: owner.counters, dialects: owner.dialects, examples: examples,
+            outcomes: owner.outcomes)
     }
 
     /// Takes closed seconds over from the receivers. Call once a second; scrapes and queries do it themselves.

@@ -19,19 +19,23 @@ final class SpanMetrics: Sendable {
     private let waiting = Mutex(Waiting())
     private let meter: Mutex<SpanMeter>
     private let waitingBytes: Int
+    private let tenant: String
 
     /// - Parameters:
+    ///   - tenant: whose spans are counted.
     ///   - seriesLimit: series of each of the two families.
     ///   - waitingBytes: of batches that may wait.
-    init(engine: MetricsEngine, seriesLimit: Int, waitingBytes: Int = Limits.spanMetricsWaitingBytes) {
+    init(
+        engine: MetricsEngine, tenant: String, seriesLimit: Int, waitingBytes: Int = Limits.spanMetricsWaitingBytes
+    ) {
+        self.tenant = tenant
         self.waitingBytes = waitingBytes
         meter = Mutex(SpanMeter(engine, seriesLimit: seriesLimit))
     }
 
     /// Takes a batch that is stored; from any thread, and in no time unless very much waits.
     func note(_ batch: SpanBatch) {
-        // Metrics have no tenant: only the default one's spans are in them.
-        guard batch.origin.tenant == BatchOrigin.defaultTenant else { return }
+        guard batch.origin.tenant == tenant else { return }
         let bytes = batch.byteCount
         let isWaiting = waiting.withLock { waiting in
             guard waiting.bytes + bytes <= waitingBytes else { return false }

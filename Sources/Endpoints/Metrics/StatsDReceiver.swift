@@ -10,14 +10,24 @@ internal import WireFormats
 package final class StatsDReceiver: @unchecked Sendable {
     private let core: UnsafeMutablePointer<ReceiverCore>
 
-    package init(
+    package convenience init(
         engine: MetricsEngine, ledger: Ledger, counters: LineCounters = LineCounters(),
         dialects: StatsDDialects = StatsDDialects(StatsDDialect()), examples: RejectExamples = RejectExamples()
+    ) {
+        self.init(
+            engine: engine, ledger: ledger, counters: counters, dialects: dialects, examples: examples, outcomes: [])
+    }
+
+    /// - Parameter outcomes: where lines are counted besides the ledger.
+    init(
+        engine: MetricsEngine, ledger: Ledger, counters: LineCounters, dialects: StatsDDialects,
+        examples: RejectExamples, outcomes: [LineOutcomes]
     ) {
         core = .allocate(capacity: 1)
         core.initialize(
             to: ReceiverCore(
-                engine: engine, ledger: ledger, counters: counters, dialects: dialects, examples: examples))
+                engine: engine, ledger: ledger, counters: counters, dialects: dialects, examples: examples,
+                outcomes: outcomes))
     }
 
     deinit {
@@ -72,6 +82,7 @@ private struct ReceiverCore: ~Copyable {
     private var generation: UInt64
     private var translator: LineTranslator
     private let examples: RejectExamples
+    private let outcomes: [LineOutcomes]
     private let shard: MetricsShard
     private var reader: StatsDReader
     private var trace = StatsDTraceTag()
@@ -97,8 +108,9 @@ private struct ReceiverCore: ~Copyable {
 
     init(
         engine: MetricsEngine, ledger: Ledger, counters: LineCounters, dialects: StatsDDialects,
-        examples: RejectExamples
+        examples: RejectExamples, outcomes: [LineOutcomes]
     ) {
+        self.outcomes = outcomes
         self.engine = engine
         self.ledger = ledger
         self.counters = counters
@@ -261,8 +273,10 @@ private struct ReceiverCore: ~Copyable {
             settleDropped()
             ledger.linesSeen.add(seen, ordering: .relaxed)
             ledger.linesApplied.add(applied, ordering: .releasing)
+            for outcome in outcomes { outcome.add(seen: seen, applied: applied) }
             for (index, reason) in LineRejection.allCases.enumerated() where rejected[index] > 0 {
                 ledger.linesRejected.add(rejected[index], reason)
+                for outcome in outcomes { outcome.add(rejected: rejected[index], reason) }
                 rejected[index] = 0
                 hasExample[index] = false
             }

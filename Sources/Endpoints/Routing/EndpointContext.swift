@@ -10,7 +10,10 @@ package struct EndpointContext: Sendable {
     package var durability: Durability
     /// The arrival time of a request and "now" of a query window: unix nanoseconds.
     package var now: @Sendable () -> UInt64
+    /// Of the request's tenant, once that is known.
     package var metrics: MetricsHandlers
+    /// Of tenants besides the default one; nil when those have none.
+    package var tenants: MetricTenants?
     /// The recorded series behind `/prometheus`; nil when none are recorded.
     package var samples: (any SampleSource)?
     package var daemon: DaemonQuestions
@@ -18,7 +21,7 @@ package struct EndpointContext: Sendable {
     package var admission: AdmissionControl
     /// Who sent the request, for the limits on spans; nil for datagrams.
     var sender: IngestSender?
-    /// Whose spans are written and read.
+    /// Whose data is written and read.
     var tenant = BatchOrigin.defaultTenant
     package let jaegerClients = JaegerClients()
     package var datagramSources: DatagramSources

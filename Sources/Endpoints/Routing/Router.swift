@@ -93,6 +93,7 @@ package final class Router: Sendable {
         do { bound.tenant = try tenant(of: request, found, listener) } catch {
             return reply(withoutBody(deny(error, found, request), for: request))
         }
+        bound.chooseMetrics()
         guard let route = found.route else {
             reply(withoutBody(refuse(found, request), for: request))
             return

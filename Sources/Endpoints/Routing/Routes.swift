@@ -17,7 +17,7 @@ enum Routes {
                 "POST", "/api/traces", .plain, roles: [.http, .jaegerHTTP], takesSpans: true,
                 .later { JaegerIngest.traces($0, reply: $1) }),
             Route("POST", "/api/v1/write", .plain, work: .pool, .now(RemoteWriteIngest.write)),
-            Route("POST", "/api/v1/statsd", .own, .now(MetricsRouting.statsD)),
+            Route("POST", "/api/v1/statsd", .own, work: .pool, .now(MetricsRouting.statsD)),
         ]
         + ["", "/zipkin"].flatMap { prefix in
             [
@@ -113,7 +113,14 @@ enum Routes {
 
 /// The way to the metrics side.
 enum MetricsRouting {
-    static func statsD(_ call: Call) -> Response { inflating(call, call.context.metrics.statsD) }
+    static func statsD(_ call: Call) -> Response {
+        inflating(call) { request in
+            switch call.metricsToWrite() {
+            case .success(let metrics): metrics.statsD(request)
+            case .failure(let refused): refused.response
+            }
+        }
+    }
 
     static func explain(_ call: Call) -> Response { inflating(call, call.context.metrics.explain) }
 

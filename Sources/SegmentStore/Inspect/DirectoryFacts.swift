@@ -35,7 +35,8 @@ package struct DirectoryFacts: Sendable {
             wal = found.files
             unreadable += found.unreadable
         }
-        if folders.contains(StorePath.metricsDirectory) { try readMetricsLogs(disk) }
+        if folders.contains(StorePath.metricsDirectory) { try readMetricsLogs(disk, StorePath.metricsDirectory) }
+        if folders.contains(StorePath.tenantsDirectory) { try readTenants(disk) }
         if folders.contains(StorePath.snapshotDirectory) {
             snapshots = try disk.list(StorePath.snapshotDirectory).filter { !$0.isRegularFile }.map(\.name)
         }
@@ -59,10 +60,18 @@ package struct DirectoryFacts: Sendable {
         columns = ColumnFacts.sum(lists)
     }
 
-    private mutating func readMetricsLogs(_ disk: any Disk) throws(DiskError) {
-        for entry in try disk.list(StorePath.metricsDirectory)
-        where StorePath.number(ofMetricsLog: entry.name) != nil {
-            let path = "\(StorePath.metricsDirectory)/\(entry.name)"
+    private mutating func readTenants(_ disk: any Disk) throws(DiskError) {
+        for tenant in try disk.list(StorePath.tenantsDirectory) where !tenant.isRegularFile {
+            let folder = StorePath.tenant(tenant.name)
+            let folders = try disk.list(folder).filter { !$0.isRegularFile }.map(\.name)
+            guard folders.contains(StorePath.metricsDirectory) else { continue }
+            try readMetricsLogs(disk, "\(folder)/\(StorePath.metricsDirectory)")
+        }
+    }
+
+    private mutating func readMetricsLogs(_ disk: any Disk, _ directory: String) throws(DiskError) {
+        for entry in try disk.list(directory) where StorePath.number(ofMetricsLog: entry.name) != nil {
+            let path = "\(directory)/\(entry.name)"
             do throws(DiskError) {
                 if let facts = try MetricsLogFacts(path, disk) {
                     metricsLogs.append(facts)

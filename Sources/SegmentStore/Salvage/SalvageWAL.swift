@@ -124,18 +124,33 @@ extension StoreSalvage {
 
     /// Takes over the metrics log files, each up to its damage. What is after that cannot be told from what it changed.
     mutating func saveMetrics() throws(SalvageError) {
-        let entries: [DiskEntry]
-        do { entries = try source.list(StorePath.metricsDirectory).filter(\.isRegularFile) } catch {
-            throw .source(error)
+        try saveMetrics(in: "", below: [])
+        let tenants: [DiskEntry]
+        do { tenants = try source.list(StorePath.tenantsDirectory) } catch { throw .source(error) }
+        for tenant in tenants where !tenant.isRegularFile {
+            let folder = StorePath.tenant(tenant.name)
+            try saveMetrics(in: folder + "/", below: [StorePath.tenantsDirectory, folder])
         }
+    }
+
+    /// - Parameters:
+    ///   - folder: a path that ends with `/`, or nothing.
+    ///   - parents: folders on the way there.
+    private mutating func saveMetrics(in folder: String, below parents: [String]) throws(SalvageError) {
+        let directory = folder + StorePath.metricsDirectory
+        let entries: [DiskEntry]
+        do { entries = try source.list(directory).filter(\.isRegularFile) } catch { throw .source(error) }
         guard !entries.isEmpty else { return }
         if let target {
-            try onTarget { () throws(DiskError) in try target.makeDirectory(StorePath.metricsDirectory) }
+            for path in parents + [directory] {
+                madeFolders.append(path)
+                try onTarget { () throws(DiskError) in try target.makeDirectory(path) }
+            }
         }
         for entry in entries {
-            let path = "\(StorePath.metricsDirectory)/\(entry.name)"
+            let path = "\(directory)/\(entry.name)"
             let isLog = StorePath.number(ofMetricsLog: entry.name) != nil
-            guard isLog || path == StorePath.metricsTally else { continue }
+            guard isLog || path == folder + StorePath.metricsTally else { continue }
             let usable: UInt64
             let file: any DiskFile
             do {
@@ -151,7 +166,9 @@ extension StoreSalvage {
             try copy(file, usable, to: path)
         }
         if let target {
-            try onTarget { () throws(DiskError) in try target.syncDirectory(StorePath.metricsDirectory) }
+            try onTarget { () throws(DiskError) in
+                for path in [directory] + parents.reversed() { try target.syncDirectory(path) }
+            }
         }
     }
 

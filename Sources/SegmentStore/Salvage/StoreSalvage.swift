@@ -22,6 +22,8 @@ package struct StoreSalvage {
     var uncounted: [SalvageCandidate] = []
     /// Files made in the target, for undoing.
     private var made: [String] = []
+    /// Folders made beside those that every store has; outer ones first.
+    var madeFolders: [String] = []
 
     /// - Parameters:
     ///   - source: the damaged directory.
@@ -161,9 +163,7 @@ package struct StoreSalvage {
             try? target.remove(path)
             try? target.remove(path + StorePath.draftSuffix)
         }
-        for directory in [
-            StorePath.walDirectory, StorePath.segmentDirectory, StorePath.quarantineDirectory,
-            StorePath.metricsDirectory,
-        ] { try? target.removeDirectory(directory) }
+        let folders = [StorePath.walDirectory, StorePath.segmentDirectory, StorePath.quarantineDirectory]
+        for directory in folders + madeFolders.reversed() { try? target.removeDirectory(directory) }
     }
 }
