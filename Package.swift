@@ -108,8 +108,8 @@ let package = Package(
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "Daemon", "CrestClient", "Endpoints", "WireFormats", "SegmentStore", "MetricsEngine", "QueryEngine",
-                "TestKit", "Telemetry", "Bytes",
+                "Daemon", "CrestClient", "Endpoints", "WireFormats", "SegmentStore", "MetricsEngine", "SpanPipeline",
+                "QueryEngine", "TestKit", "Telemetry", "Bytes",
             ], path: "Tests/Fuzz", swiftSettings: settings),
         .executableTarget(
             name: "promql-check", dependencies: ["Endpoints", "QueryEngine", "TestKit", "Telemetry"],

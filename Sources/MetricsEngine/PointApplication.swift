@@ -77,7 +77,7 @@ private struct PointApplication {
         names = points.metrics.map(PointNaming.familyName)
         let targets = points.resources.map { PointTarget($0).labels }
         shared = points.scopes.map { scope in
-            targets[scope.resource] + [("otel_scope_name", scope.name), ("otel_scope_version", scope.version)]
+            targets[scope.resource] + PointNaming.scopeLabels(scope)
         }
     }
 

@@ -80,6 +80,23 @@ enum PointNaming {
         return text == "le" || text == MetricNaming.overflowLabel ? "exported_" + text : text
     }
 
+    /// `otel_scope_name`, `otel_scope_version` and `otel_scope_` before the scope's other attributes: points of two
+    /// scopes are never one series.
+    static func scopeLabels(_ scope: MetricPoints.Scope) -> [(name: String, value: String)] {
+        var labels = [(name: "otel_scope_name", value: scope.name), (name: "otel_scope_version", value: scope.version)]
+        for attribute in scope.attributes.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            let name = "otel_scope_" + labelName(of: attribute.key).drop { $0 == "_" }
+            let value = String(decoding: attribute.value, as: UTF8.self)
+            if let known = labels.firstIndex(where: { $0.name == name }) {
+                // The scope's own name and version are not to be replaced.
+                if known > 1 { labels[known].value += ";" + value }
+            } else {
+                labels.append((name, value))
+            }
+        }
+        return labels
+    }
+
     /// Labels as they stand between the braces of a sample line: sorted; values of attributes whose keys come to one
     /// name are joined by `;` in the order of their keys, and an attribute never takes the place of an `own` label.
     static func labelText(_ attributes: [MetricLabel], own: [(name: String, value: String)]) -> [UInt8] {

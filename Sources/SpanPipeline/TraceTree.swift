@@ -18,6 +18,8 @@ package struct TraceTree: Sendable {
     package private(set) var cut: [Int] = []
     /// Zero for roots.
     package private(set) var depths: [Int]
+    /// Some spans have one id: halves of a call, parts of a span, or a clash.
+    package private(set) var hasRepeatedIDs = false
     /// All spans, every parent before its children, siblings in the order of the spans.
     package private(set) var preorder: [Int] = []
 
@@ -49,6 +51,7 @@ package struct TraceTree: Sendable {
                 clients[span.spanID] = index
             }
         }
+        hasRepeatedIDs = clients.count + servers.count < spans.count || clients.keys.contains { servers[$0] != nil }
         for (index, span) in spans.enumerated() {
             if isServerHalf(span), let client = clients[span.spanID], spans[client].kind == SpanKind.client.rawValue {
                 parents[index] = client

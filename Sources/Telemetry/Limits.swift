@@ -176,6 +176,8 @@ package enum Limits {
     package static let searchLimit = 10_000
     /// Spans one trace query returns; the rest is cut and the reply says so.
     package static let spansPerTrace = 100_000
+    /// Spans of one id that readers get put together; an id that has more is left as it came.
+    package static let partsPerSpan = 16
     package static let querySeconds = 11
     package static let queryBytes = 1 << 30
     /// Traces and seconds a service graph is computed from, newest first; the reply says when older ones are missing.

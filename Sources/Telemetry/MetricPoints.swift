@@ -13,6 +13,8 @@ package struct MetricPoints: Sendable {
         package var resource = 0
         package var name = ""
         package var version = ""
+        /// As of ``Resource/attributes``.
+        package var attributes: [MetricLabel] = []
 
         package init() {}
     }

@@ -34,7 +34,8 @@ struct AccessTests {
     /// Every route with the scope it needs and whether tenants share it; no scope: open.
     private static let routes: [(method: String, path: String, scope: AccessScope?, isShared: Bool)] = {
         let ingest = [
-            "/v1/traces", "/v1/logs", "/api/traces", "/api/v2/spans", "/api/v1/spans", "/zipkin/api/v2/spans",
+            "/v1/traces", "/v1/logs", "/v1development/profiles", "/api/traces", "/api/v2/spans", "/api/v1/spans",
+            "/zipkin/api/v2/spans",
             "/zipkin/api/v1/spans",
         ]
         let jaeger = ["services", "services/a/operations", "operations", "traces", "traces/1", "dependencies"]

@@ -55,6 +55,30 @@ struct OTLPMetricsTests {
         #expect(late.text.contains(#""rejectedDataPoints":"1""#) && late.text.contains("older than the last point"))
     }
 
+    @Test("Scopes that differ in an attribute only are different series; name and version are not replaced")
+    func scopes() {
+        func metrics(_ attributes: String) -> String {
+            #"{"scope":{"name":"lib","version":"2","attributes":[\#(attributes)]},"metrics":[\#(sum(1, start: 10, time: 20))]}"#
+        }
+        func attribute(_ key: String, _ value: String) -> String {
+            #"{"key":"\#(key)","value":{"stringValue":"\#(value)"}}"#
+        }
+        let scopes = [
+            "", attribute("shard.no", "a"),
+            [attribute("shard.no", "b"), attribute("shard-no", "c"), attribute("name", "x"), attribute("", "y")]
+                .joined(separator: ","),
+        ]
+        let body = #"{"resourceMetrics":[{"scopeMetrics":[\#(scopes.map(metrics).joined(separator: ","))]}]}"#
+        #expect(daemon.post("/v1/metrics", body.bytes, type: "application/json").text == "{}")
+        let lines = scrape().filter { $0.hasPrefix("order_count_total") }
+        #expect(
+            lines == [
+                #"order_count_total{otel_scope_name="lib",otel_scope_version="2"} 1"#,
+                #"order_count_total{otel_scope_name="lib",otel_scope_shard_no="a",otel_scope_version="2"} 1"#,
+                #"order_count_total{otel_scope_name="lib",otel_scope_shard_no="c;b",otel_scope_version="2"} 1"#,
+            ])
+    }
+
     @Test("Histograms keep their own bounds, exponential ones become native, summaries gauges")
     func histograms() {
         let explicit =

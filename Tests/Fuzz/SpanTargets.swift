@@ -1,3 +1,4 @@
+internal import SpanPipeline
 internal import Telemetry
 internal import WireFormats
 
@@ -49,7 +50,16 @@ func spanDefect(of spans: DecodedSpans) -> String? {
     for text in [encodeOTLPTracesJSON(records), encodeZipkinJSON(records), encodeJaegerTraces([records])] {
         if !isJSON(text) { return "an encoder wrote what is no JSON" }
     }
-    return nil
+    return viewDefect(of: records)
+}
+
+/// What readers get instead of spans that share an id, and what clocks look like; the spans are taken for one trace.
+private func viewDefect(of records: [SpanRecord]) -> String? {
+    let tree = TraceTree(records)
+    guard ClockSkew(records, tree: tree).corrections.count == records.count else { return "a span without a clock" }
+    guard records.withSharedSpansApart(tree).count == records.count else { return "a span lost or gained apart" }
+    let merged = Set(records.withPartsMerged(tree).map(\.spanID))
+    return merged == Set(records.map(\.spanID)) ? nil : "an id lost or gained in a merge"
 }
 
 /// Whether spans change when they are written and read again; spans that were cut may.

@@ -6,6 +6,7 @@ import socket
 import subprocess
 
 import pytest
+import zstandard
 
 import otlp
 from crest_datagram import LINES, SPANS, Source
@@ -116,6 +117,42 @@ def test_refused_datagrams(daemon, out):
     ledger = until(daemon, lambda ledger: ledger["sources"]["taken"] == 1)
     assert ledger["sources"]["rejected"] == {"malformed": 4, "checksum": 2}
     check_books(ledger)
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_compressed_payloads(tmp_path, out, key):
+    """zstd, without a tag and under one; a frame that does not hold what the header says is refused."""
+    path = tmp_path / "key"
+    path.write_bytes(KEY + b"\n")
+    daemon = Daemon(tmp_path / "data", *([f"--crest-udp-key-file={path}"] if key else []))
+    try:
+        address = daemon.udp("crest-udp")
+        source = Source()
+        message, ids = otlp.request(traces=100, seed=31)
+        spans, lines = message.SerializeToString(), b"\n".join([b"packed.sold:3|c"] * 1_000)
+        for signal, items, plain in ((SPANS, 300, spans), (LINES, 1_000, lines)):
+            packed = zstandard.ZstdCompressor().compress(plain)
+            assert len(packed) < len(plain) / 2
+            out.sendto(source.datagram(signal, items, packed, plain=len(plain), key=key), address)
+        other = Source()
+        frame = zstandard.ZstdCompressor().compress(b"bad:1|c")
+        out.sendto(other.datagram(LINES, 1, frame, plain=8, key=key), address)
+        out.sendto(other.datagram(LINES, 1, frame[:-1], plain=7, key=key), address)
+        out.sendto(other.datagram(LINES, 1, b"bad:1|c", plain=7, key=key), address)
+        ledger = until(daemon, lambda ledger: sum(ledger["sources"]["rejected"].values()) == 3)
+        assert ledger["sources"]["rejected"] == {"compression": 3}
+        assert of_source(ledger, source)["received"] == 1_300 and of_source(ledger, source)["lost"] == 0
+        check_books(ledger)
+        eventually(lambda: "packed_sold_total 3000\n" in daemon.get("/metrics").text)
+        for number in (0, 57, 99):
+            eventually(lambda: daemon.get(f"/api/traces/{ids[number].hex()}").status_code == 200)
+            reply = daemon.json(f"/api/crest/v1/traces/{ids[number].hex()}")
+            found = {span["spanId"]: span for span in reply["resourceSpans"][0]["scopeSpans"][0]["spans"]}
+            for span in message.resource_spans[0].scope_spans[0].spans[3 * number:3 * number + 3]:
+                assert found[span.span_id.hex()]["startTimeUnixNano"] == str(span.start_time_unix_nano)
+                assert found[span.span_id.hex()]["name"] == span.name
+    finally:
+        daemon.kill()
 
 
 def test_key(tmp_path, out):

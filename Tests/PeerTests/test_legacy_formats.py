@@ -147,6 +147,45 @@ def test_jaeger_client(shared_daemon):
     assert metric(shared_daemon, "crest_datagrams_received_total", listener="jaeger-udp") == before + 3
 
 
+def test_jaeger_client_as_it_is_by_default(shared_daemon):
+    """64-bit ids, batches of ten by a thread of the client; baggage, errors and values of every kind in tags. Only
+    the client's queue is larger than usual, or it would drop most of the burst itself."""
+    host, port = shared_daemon.udp("jaeger-udp")
+    tracer = Config(config={
+        "sampler": {"type": "const", "param": 1}, "reporter_queue_size": 1_000,
+        "local_agent": {"reporting_host": host, "reporting_port": port}}, service_name="by default").new_tracer()
+    tags = {"text": "☂ ü", "long": "x" * 1_000, "none": None, "list": [1, "a"], "neg": -(2**62), "f": 1.5, "b": False}
+    sent = {}
+    for number in range(200):
+        with tracer.start_span("root", tags={**tags, "n": number}) as root:
+            root.set_baggage_item("user", "u1")
+            root.log_kv({"event": "tried", "error.object": ValueError("no ☂")})
+            with tracer.start_span("child", child_of=root):
+                pass
+        sent[root.trace_id] = number
+
+    def all_there():
+        found = [shared_daemon.get(f"/api/traces/{trace_id:016x}").json()["data"] for trace_id in sent]
+        return all(data and len(data[0]["spans"]) == 2 for data in found)
+    eventually(all_there)
+    tracer.close()
+    for trace_id, number in list(sent.items())[::20]:
+        trace, = shared_daemon.json(f"/api/traces/{trace_id:016x}")["data"]
+        root, child = sorted(trace["spans"], key=lambda span: span["operationName"], reverse=True)
+        found = {tag["key"]: tag["value"] for tag in root["tags"]}
+        assert found["n"] == number and found["text"] == "☂ ü" and found["long"] == "x" * 1_000
+        assert found["neg"] == str(-(2**62)) and found["f"] == 1.5 and found["b"] is False
+        assert found["none"] == "None" and found["list"] == "[1, 'a']"
+        events = [{field["key"]: field["value"] for field in log["fields"]} for log in root["logs"]]
+        assert events == [{"event": "baggage", "key": "user", "value": "u1"},
+                          {"event": "tried", "error.object": "no ☂"}]
+        assert [item["spanID"] for item in child["references"]] == [root["spanID"]]
+        assert trace["traceID"] == f"{trace_id:016x}"
+        zipkin_root = next(item for item in shared_daemon.json(f"/api/v2/trace/{trace_id:x}", "zipkin")
+                           if item["name"] == "root")
+        assert zipkin_root["tags"]["neg"] == str(-(2**62)) and zipkin_root["timestamp"] == root["startTime"]
+
+
 def tag(key, value):
     names = {bool: (2, "vBool"), int: (3, "vLong"), float: (1, "vDouble"), str: (0, "vStr"), bytes: (4, "vBinary")}
     number, name = names[type(value)]
@@ -169,13 +208,17 @@ def binary(value):
     return buffer.getvalue()
 
 
-def datagram(value, protocol=TCompactProtocol):
+def message(name, arguments, protocol):
     buffer = TMemoryBuffer()
     writer = protocol(buffer)
-    writer.write_message_begin("emitBatch", TMessageType.ONEWAY, 1)
-    writer.write_struct(jaeger.EmitBatchArguments(batch=value))
+    writer.write_message_begin(name, TMessageType.ONEWAY, 1)
+    writer.write_struct(arguments)
     writer.write_message_end()
     return buffer.getvalue()
+
+
+def datagram(value, protocol=TCompactProtocol):
+    return message("emitBatch", jaeger.EmitBatchArguments(batch=value), protocol)
 
 
 def everything(trace):
@@ -210,6 +253,24 @@ def test_jaeger_thrift_every_way(shared_daemon, way, trace):
                                                      {"key": "n", "type": "int64", "value": 2}]}]}
     assert found["processes"]["p1"] == {
         "serviceName": "shop", "tags": [{"key": "hostname", "type": "string", "value": "h1"}]}
+
+
+@pytest.mark.parametrize("protocol, trace", [(TCompactProtocol, 0xd01), (TBinaryProtocol, 0xd02)])
+def test_zipkin_spans_in_jaegers_datagrams(shared_daemon, protocol, trace):
+    host = zipkin.Endpoint(ipv4=0x0a000001, port=80, service_name="old")
+    item = zipkin.Span(
+        trace_id=trace, id=0xe1, parent_id=0xe0, name="call", timestamp=START, duration=50,
+        annotations=[zipkin.Annotation(timestamp=START + at, value=value, host=host)
+                     for at, value in ((0, "sr"), (50, "ss"))],
+        binary_annotations=[zipkin.BinaryAnnotation(key="k", value=b"v", annotation_type=6, host=host)])
+    sent = message("emitZipkinBatch", zipkin.EmitZipkinBatchArguments(spans=[item]), protocol)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(sent, shared_daemon.udp("jaeger-udp"))
+    eventually(lambda: shared_daemon.get(f"/api/v2/trace/{trace:x}", "zipkin").status_code == 200)
+    assert shared_daemon.json(f"/api/v2/trace/{trace:x}", "zipkin") == [{
+        "traceId": f"{trace:016x}", "id": f"{0xe1:016x}", "parentId": f"{0xe0:016x}", "kind": "SERVER", "name": "call",
+        "timestamp": START, "duration": 50, "tags": {"k": "v"},
+        "localEndpoint": {"serviceName": "old", "ipv4": "10.0.0.1", "port": 80}}]
 
 
 def test_jaeger_http_refusals(shared_daemon):

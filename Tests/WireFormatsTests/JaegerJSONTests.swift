@@ -75,6 +75,37 @@ struct JaegerJSONTests {
     }
 }
 
+extension JaegerJSONTests {
+    @Test("A skewed clock is told in Jaeger's words, of the span it was computed for")
+    func skew() {
+        func span(_ id: UInt64, _ start: UInt64) -> SpanRecord {
+            SpanRecord(
+                traceID: TraceID(high: 0, low: 1), spanID: SpanID(id), name: "n", start: start, end: start + 5_000)
+        }
+        var json = JSONWriter()
+        writeJaegerTrace([span(1, 9_000), span(2, 1_000)], skews: [-2_096_153_000, 0], to: &json)
+        let text = String(decoding: json.bytes, as: UTF8.self)
+        let warning = "clock skew adjustment disabled; not applying calculated delta of -2.096153s"
+        #expect(text.contains(#""spanID":"0000000000000002""#))
+        #expect(
+            text.contains(
+                #""processID":"p1","warnings":null},{"traceID":"0000000000000001","spanID":"0000000000000001""#))
+        #expect(text.contains(#""warnings":["\#(warning)"]}]"#))
+    }
+
+    @Test(
+        "Durations as Go prints them",
+        arguments: [
+            (0, "0s"), (1, "1ns"), (-999, "-999ns"), (1_000, "1µs"), (408_500, "408.5µs"), (35_000_000, "35ms"),
+            (1_230_939, "1.230939ms"), (1_000_000_000, "1s"), (-2_096_153_000, "-2.096153s"), (60_000_000_000, "1m0s"),
+            (3_600_000_000_001, "1h0m0.000000001s"), (90_500_000_000, "1m30.5s"), (.max, "2562047h47m16.854775807s"),
+            (.min, "-2562047h47m16.854775808s"),
+        ] as [(Int64, String)])
+    func durations(nanoseconds: Int64, text: String) {
+        #expect(goDuration(nanoseconds: nanoseconds) == text)
+    }
+}
+
 extension String {
     /// Every shortest text between `start` and `end`.
     fileprivate func components(after start: String, before end: String) -> [String] {

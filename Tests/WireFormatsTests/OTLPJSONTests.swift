@@ -111,5 +111,12 @@ struct OTLPJSONTests {
                 == #"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"no"}}"#)
         #expect(OTLPEncoding.protobuf.status(.invalidArgument, message: "no") == [0x08, 0x03, 0x12, 0x02, 0x6e, 0x6f])
         #expect(text(OTLPEncoding.json.status(.unavailable, message: "a\"b")) == #"{"code":14,"message":"a\"b"}"#)
+        let details = #"[{"@type":"type.googleapis.com/google.rpc.BadRequest","fieldViolations":[{"#
+        #expect(
+            text(OTLPEncoding.json.status(.invalidArgument, message: "no", badField: "a[0]"))
+                == #"{"code":3,"message":"no","details":\#(details)"field":"a[0]","description":"no"}]}]}"#)
+        #expect(
+            text(OTLPEncoding.json.status(.invalidArgument, message: "no", badField: ""))
+                == #"{"code":3,"message":"no","details":\#(details)"description":"no"}]}]}"#)
     }
 }

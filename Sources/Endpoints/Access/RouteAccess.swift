@@ -37,6 +37,7 @@ enum RouteAccess: Hashable, Sendable {
         "/v1/traces": .tenant(.ingest), "/api/traces": .tenant(.ingest), "/api/v2/spans": .tenant(.ingest),
         "/api/v1/spans": .tenant(.ingest), "/zipkin/api/v2/spans": .tenant(.ingest),
         "/zipkin/api/v1/spans": .tenant(.ingest), "/v1/logs": .tenant(.ingest), "/v1/metrics": .tenant(.ingest),
+        "/v1development/profiles": .tenant(.ingest),
         "/api/v1/write": .tenant(.ingest), "/api/v1/statsd": .tenant(.ingest),
         "/opentelemetry.proto.collector.trace.v1.TraceService/Export": .tenant(.ingest),
         "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": .tenant(.ingest),

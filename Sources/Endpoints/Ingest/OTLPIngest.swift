@@ -22,13 +22,14 @@ enum OTLPIngest {
             reply(call.dialect.malformed("\(error)", for: call.request, ledger: call.ledger))
             return
         }
-        let (rejectedCount, message) = offer.rejection
-        SpanIntake(call: call).accept(offer, reply: reply) {
+        var (rejectedCount, message) = offer.rejection
+        if offer.receivedCount == 0 { message = encoding.warning(about: body, known: "resourceSpans") }
+        SpanIntake(call: call).accept(offer, reply: reply) { [rejectedCount, message] in
             encoding.success(rejectedCount: rejectedCount, message: message)
         }
     }
 
-    /// `POST /v1/logs`: not taken; a 404 is not retried by exporters.
+    /// `POST /v1/logs`, `/v1development/profiles`: not taken; a 404 is not retried by exporters.
     static func notTaken(_ signal: String) -> @Sendable (Call) -> Response {
         { call in
             call.ledger.requestsRejected.add(1, .notFound)
@@ -58,6 +59,12 @@ extension OTLPEncoding {
         return try result.get()
     }
 
+    /// What to tell the sender of a body in which nothing was found; empty when there is nothing to tell.
+    func warning(about body: [UInt8], known: StaticString) -> String {
+        guard case .json = self, let key = body.withUnsafeBytes({ unknownOTLPKey($0, known: known) }) else { return "" }
+        return "nothing was found: '\(key)' is no field of this request, '\(known)' is"
+    }
+
     /// 200 with `ExportTraceServiceResponse`: empty, or with a partial success when spans were rejected.
     func success(rejectedCount: Int, message: String) -> Response {
         Response(
@@ -73,12 +80,24 @@ enum OTLPStatusBody {
         let encoding = OTLPEncoding(mediaType: request.mediaType) ?? .protobuf
         return Response(
             status: status, headers: [("content-type", encoding.contentType)],
-            body: encoding.status(rpcCode(status), message: message))
+            body: encoding.status(
+                rpcCode(status), message: message, badField: status == 400 ? place(in: message) : nil))
+    }
+
+    /// What a ``WireError`` says of the place: `resourceSpans[0].resource`, or nothing.
+    private static func place(in message: String) -> String {
+        message.firstRange(of: ", byte ").map { String(message[..<$0.lowerBound]) } ?? ""
+    }
+
+    /// For requests that need no media type: a text where they have none.
+    static func response(_ status: Int, _ message: String, orText text: String, for request: Request) -> Response {
+        guard OTLPEncoding(mediaType: request.mediaType) != nil else { return .text(text, status: status) }
+        return response(status, message, for: request)
     }
 
     private static func rpcCode(_ status: Int) -> RPCCode {
         switch status {
-        case 400, 415: .invalidArgument
+        case 400, 405, 415: .invalidArgument
         case 401: .unauthenticated
         case 403, 421: .permissionDenied
         case 404: .unimplemented

@@ -22,10 +22,13 @@ enum OTLPMetricsIngest {
         do { points = try encoding.decodeMetrics(body) } catch {
             return call.dialect.malformed("\(error)", for: call.request, ledger: call.ledger)
         }
-        let outcome: PointOutcome
+        var outcome: PointOutcome
         switch call.metricsToWrite() {
         case .success(let metrics): outcome = metrics.points?(points) ?? PointOutcome(rejected: 0, message: "")
         case .failure(let refused): return refused.response
+        }
+        if points.metrics.isEmpty, outcome.message.isEmpty {
+            outcome.message = encoding.warning(about: body, known: "resourceMetrics")
         }
         if outcome.isBusy { return call.dialect.busy(.busy(retryAfter: 1), for: call.request, ledger: call.ledger) }
         return Response(

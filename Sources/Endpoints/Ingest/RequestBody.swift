@@ -44,7 +44,8 @@ extension Request {
                 plain = try result.get()
             case _ where body.isEmpty: plain = []
             case "gzip", "x-gzip": plain = try inflatedBody(.gzip, limit)
-            case "deflate": plain = try inflatedBody(.zlib, limit)
+            // The collector's exporters call it by both names.
+            case "deflate", "zlib": plain = try inflatedBody(.zlib, limit)
             case "zstd":
                 // Borrowing the array keeps typed throws out of a closure's way.
                 let result = body.withUnsafeBytes { bytes in

@@ -22,7 +22,7 @@ struct JaegerSearch {
     init(_ query: QueryParameters, tenant: String, now: UInt64) throws(JaegerParameterError) {
         filter.tenant = tenant
         for text in query.all("traceID") {
-            guard let id = TraceID(hex: text), !id.isZero else {
+            guard let id = JaegerTraceID.read(text) else {
                 throw JaegerParameterError("cannot parse traceID param: '\(text)' is not 1 to 32 hexadecimal digits")
             }
             traceIDs.append(id)

@@ -45,7 +45,7 @@ enum JaegerQueries {
 
     /// `GET /api/traces/{id}`.
     static func trace(_ call: Call) -> Response {
-        guard let traceID = call.traceID else {
+        guard let traceID = call.path.first.flatMap({ JaegerTraceID.read($0) }) else {
             let text = call.path.first ?? ""
             return call.badRequest("'\(text)' is not a trace id: 1 to 32 hexadecimal digits, not all zero")
         }
@@ -97,11 +97,19 @@ enum JaegerQueries {
             total: traces.count, isPretty: call.isPretty, problems: problems
         ) { json in
             json.beginArray()
-            for trace in traces { writeJaegerTrace(trace.spans, to: &json) }
+            for trace in traces { write(trace, isRaw: call.query["raw"] == "true", to: &json) }
             json.endArray()
         }
         response.markCut(traces)
         return response
+    }
+
+    /// - Parameter isRaw: as stored: ids shared by two spans, no remarks about clocks.
+    private static func write(_ trace: StoredTrace, isRaw: Bool, to json: inout JSONWriter) {
+        guard !isRaw else { return writeJaegerTrace(trace.spans, to: &json) }
+        let tree = TraceTree(trace.spans)
+        let skews = ClockSkew(trace.spans, tree: tree).corrections
+        writeJaegerTrace(trace.spans.withSharedSpansApart(tree), skews: skews, to: &json)
     }
 
     /// `GET /api/dependencies`.

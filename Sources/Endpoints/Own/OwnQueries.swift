@@ -1,4 +1,5 @@
 internal import QueryEngine
+internal import SpanPipeline
 internal import Telemetry
 internal import WireFormats
 
@@ -18,6 +19,7 @@ enum OwnQueries {
             json.beginObject()
             json.summaryMembers(trace.summary)
             json.number("cutSpanCount", trace.cutSpanCount)
+            json.clockOffsets(ClockSkew(trace.spans, tree: TraceTree(trace.spans)).offsets)
             json.key("resourceSpans")
             json.raw(resourceSpans(trace.spans))
             json.endObject()

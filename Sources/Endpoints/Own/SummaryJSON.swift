@@ -34,6 +34,24 @@ extension JSONWriter {
         endArray()
     }
 
+    /// Clocks that disagree; left out when none does. Source: schemas/query/clock-skew.md.
+    mutating func clockOffsets(_ offsets: [ClockOffset]) {
+        guard !offsets.isEmpty else { return }
+        key("clockOffsets")
+        beginArray()
+        for offset in offsets {
+            beginObject()
+            string("service", offset.service)
+            string("host", offset.host)
+            string("parentService", offset.parentService)
+            string("parentHost", offset.parentHost)
+            number("aheadNanos", offset.ahead)
+            number("spanCount", offset.spanCount)
+            endObject()
+        }
+        endArray()
+    }
+
     /// Whole numbers, as thinning makes them, without a fraction.
     mutating func weight(_ weight: Double) {
         if let whole = UInt64(exactly: weight) { number(whole) } else { number(weight) }

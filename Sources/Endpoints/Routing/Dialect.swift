@@ -3,7 +3,8 @@ internal import WireFormats
 
 /// The form in which an API words its refusals.
 enum Dialect: Sendable {
-    /// `google.rpc.Status` in the encoding of the request; method and media type as text.
+    /// `google.rpc.Status` in the encoding of the request; a wrong method, path or media type as text when the request
+    /// has no encoding.
     case otlp
     /// Text, which ``GRPCReply`` makes into a status.
     case grpc
@@ -24,6 +25,8 @@ enum Dialect: Sendable {
             self = .own
         } else if rawPath.hasPrefix("/prometheus/") {
             self = .prometheus
+        } else if rawPath.hasPrefix("/v1/") || rawPath.hasPrefix("/v1development/") {
+            self = .otlp
         } else {
             self = .plain
         }
@@ -96,7 +99,10 @@ enum Dialect: Sendable {
         switch self {
         case .own, .prometheus: failure(404, "no such path: \(request.rawPath)", for: request)
         case .grpc: failure(404, "no such method: \(request.rawPath)", for: request)
-        case .otlp, .zipkin, .jaeger, .plain: .text("404 page not found\n", status: 404)
+        case .otlp:
+            OTLPStatusBody.response(
+                404, "no such path: \(request.rawPath)", orText: "404 page not found\n", for: request)
+        case .zipkin, .jaeger, .plain: .text("404 page not found\n", status: 404)
         }
     }
 
@@ -104,7 +110,9 @@ enum Dialect: Sendable {
         let list = allowed.joined(separator: ", ")
         var response: Response
         switch self {
-        case .otlp: response = .text("405 method not allowed, supported: [\(list)]\n", status: 405)
+        case .otlp:
+            let text = "405 method not allowed, supported: [\(list)]"
+            response = OTLPStatusBody.response(405, text, orText: text + "\n", for: request)
         case .own, .prometheus:
             response = failure(405, "method \(request.method) is not allowed here: \(list)", for: request)
         case .grpc, .zipkin, .jaeger, .plain:

@@ -12,6 +12,7 @@ enum Routes {
                 .later { OTLPIngest.traces($0, reply: $1) }),
             Route("POST", "/v1/metrics", .otlp, roles: otlpRoles, work: .pool, .now(OTLPMetricsIngest.metrics)),
             Route("POST", "/v1/logs", .otlp, roles: otlpRoles, .now(OTLPIngest.notTaken("logs"))),
+            Route("POST", "/v1development/profiles", .otlp, roles: otlpRoles, .now(OTLPIngest.notTaken("profiles"))),
             Route(
                 "POST", "/api/traces", .plain, roles: [.http, .jaegerHTTP], takesSpans: true,
                 .later { JaegerIngest.traces($0, reply: $1) }),

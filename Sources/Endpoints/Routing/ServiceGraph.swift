@@ -18,7 +18,9 @@ struct ServiceGraph {
         var stoppedBy: String?
         do {
             try Self.each(window, call) { trace in
-                linker.add(trace.spans, tree: TraceTree(trace.spans))
+                let tree = TraceTree(trace.spans)
+                let spans = trace.spans.withPartsMerged(tree)
+                linker.add(spans, tree: spans.count == trace.spans.count ? tree : TraceTree(spans))
                 count += 1
                 return count < Limits.dependencyTraces
             }

@@ -99,7 +99,7 @@ enum ZipkinQueries {
         do {
             guard let trace = try call.trace(traceID) else { return .text("\(text) not found\n", status: 404) }
             var json = JSONWriter()
-            writeZipkinSpans(trace.spans, to: &json)
+            write(trace, to: &json)
             var response = Response.json(json.bytes)
             response.markCut([trace])
             return response
@@ -122,11 +122,16 @@ enum ZipkinQueries {
     private static func traces(_ traces: [StoredTrace]) -> Response {
         var json = JSONWriter()
         json.beginArray()
-        for trace in traces { writeZipkinSpans(trace.spans, to: &json) }
+        for trace in traces { write(trace, to: &json) }
         json.endArray()
         var response = Response.json(json.bytes)
         response.markCut(traces)
         return response
+    }
+
+    /// What was sent in parts is put together, as Zipkin does it on reading.
+    private static func write(_ trace: StoredTrace, to json: inout JSONWriter) {
+        writeZipkinSpans(trace.spans.withPartsMerged(TraceTree(trace.spans)), to: &json)
     }
 
     /// `GET /api/v2/dependencies?endTs=&lookback=`.

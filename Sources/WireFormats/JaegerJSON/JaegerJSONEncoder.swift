@@ -41,23 +41,28 @@ private func writeErrors(_ missing: [TraceID], to json: inout JSONWriter) {
 
 /// Writes one trace object: its spans by start, and the processes they name as `p1`, `p2` ...
 ///
-/// - Parameter spans: at least one span, all of one trace.
-package func writeJaegerTrace(_ spans: [SpanRecord], to json: inout JSONWriter) {
+/// - Parameters:
+///   - spans: at least one span, all of one trace.
+///   - skews: nanoseconds by which each span's clock seems to be behind; empty when nobody looked.
+package func writeJaegerTrace(_ spans: [SpanRecord], skews: [Int64] = [], to json: inout JSONWriter) {
     guard let first = spans.first else { return }
-    let ordered = spans.sorted { ($0.start, $0.spanID) < ($1.start, $1.spanID) }
+    let ordered = spans.indices.sorted {
+        (spans[$0].start, spans[$0].spanID) < (spans[$1].start, spans[$1].spanID)
+    }
     var processes: [Resource] = []
     var processIndices: [Resource: Int] = [:]
     json.beginObject()
     json.string("traceID", first.traceID.hexShort)
     json.key("spans")
     json.beginArray()
-    for span in ordered {
+    for place in ordered {
+        let span = spans[place]
         let index = processIndices[span.resource] ?? processes.count
         if index == processes.count {
             processIndices[span.resource] = index
             processes.append(span.resource)
         }
-        write(span, process: index, to: &json)
+        write(span, process: index, skew: place < skews.count ? skews[place] : 0, to: &json)
     }
     json.endArray()
     json.key("processes")
@@ -77,7 +82,7 @@ package func writeJaegerTrace(_ spans: [SpanRecord], to json: inout JSONWriter) 
     json.endObject()
 }
 
-private func write(_ span: SpanRecord, process: Int, to json: inout JSONWriter) {
+private func write(_ span: SpanRecord, process: Int, skew: Int64, to json: inout JSONWriter) {
     json.beginObject()
     json.string("traceID", span.traceID.hexShort)
     json.string("spanID", span.spanID.hex)
@@ -96,7 +101,7 @@ private func write(_ span: SpanRecord, process: Int, to json: inout JSONWriter) 
     for event in span.events { write(event, to: &json) }
     json.endArray()
     json.string("processID", "p\(process + 1)")
-    writeWarnings(span, to: &json)
+    writeWarnings(span, skew: skew, to: &json)
     json.endObject()
 }
 
@@ -154,7 +159,7 @@ private func derivedTags(_ span: SpanRecord) -> [Attribute] {
 }
 
 /// `null`, or what the reader of this span should know.
-private func writeWarnings(_ span: SpanRecord, to json: inout JSONWriter) {
+private func writeWarnings(_ span: SpanRecord, skew: Int64, to json: inout JSONWriter) {
     var warnings: [String] = []
     let dropped = (span.droppedAttributes, span.droppedEvents, span.droppedLinks)
     if dropped != (0, 0, 0) {
@@ -163,6 +168,11 @@ private func writeWarnings(_ span: SpanRecord, to json: inout JSONWriter) {
     if span.marks.contains(.truncated) { warnings.append("attributes, events or values were cut to the limits") }
     if span.marks.contains(.noStart) { warnings.append("no start time was sent; shown is the time of arrival") }
     if span.end < span.start { warnings.append("the end lies before the start") }
+    // The words of Jaeger itself, which its users search for.
+    if skew != 0 {
+        let delta = goDuration(nanoseconds: skew)
+        warnings.append("clock skew adjustment disabled; not applying calculated delta of \(delta)")
+    }
     guard !warnings.isEmpty else { return json.null("warnings") }
     json.key("warnings")
     json.beginArray()

@@ -74,14 +74,15 @@ struct OTLPJSONMetrics {
 
     private mutating func decodeScopeMetrics() throws(WireError) {
         collector.beginScope(MetricPoints.Scope())
-        var (name, version) = ("", "")
+        var scope = MetricPoints.Scope()
         try object { (own, key) throws(WireError) in
             switch key {
             case "scope":
                 try own.object { (own, key) throws(WireError) in
                     switch key {
-                    case "name": name = try own.json.readString().text
-                    case "version": version = try own.json.readString().text
+                    case "name": scope.name = try own.json.readString().text
+                    case "version": scope.version = try own.json.readString().text
+                    case "attributes": scope.attributes = Array(try own.attributes().prefix(Limits.attributesPerPoint))
                     default: try own.json.skipValue()
                     }
                 }
@@ -93,7 +94,7 @@ struct OTLPJSONMetrics {
             default: try own.json.skipValue()
             }
         }
-        collector.setScope(name: name, version: version)
+        collector.set(scope)
     }
 
     private mutating func decodeMetric() throws(WireError) {

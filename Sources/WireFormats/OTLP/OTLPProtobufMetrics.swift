@@ -87,7 +87,12 @@ struct OTLPProtobufMetrics {
             switch tag {
             case bytesTag(1): scope.name = try OTLPLabelValue.readText(&cursor)
             case bytesTag(2): scope.version = try OTLPLabelValue.readText(&cursor)
-            default: try cursor.skip(tag, known: 0b110)
+            case bytesTag(3):
+                let attribute = try OTLPLabelValue.readPair(try cursor.readMessage())
+                if !attribute.key.isEmpty, scope.attributes.count < Limits.attributesPerPoint {
+                    scope.attributes.append(attribute)
+                }
+            default: try cursor.skip(tag, known: 0b1110)
             }
         }
     }

@@ -51,22 +51,52 @@ package enum OTLPEncoding: Sendable {
     }
 
     /// A `google.rpc.Status`, the body of every failure.
-    package func status(_ code: RPCCode, message: String) -> [UInt8] {
+    /// - Parameter badField: for bad data: where in the request it stands, as in ``WireError/path``; may be empty. It
+    ///   goes into a `google.rpc.BadRequest` in the details.
+    package func status(_ code: RPCCode, message: String, badField: String? = nil) -> [UInt8] {
         switch self {
         case .protobuf:
             var status = ProtobufWriter()
             if code.rawValue != 0 { status.varint(1, UInt64(code.rawValue)) }
             if !message.isEmpty { status.string(2, message) }
+            if let badField {
+                status.message(3) { detail in
+                    detail.string(1, Self.badRequestType)
+                    detail.message(2) { request in
+                        request.message(1) { violation in
+                            if !badField.isEmpty { violation.string(1, badField) }
+                            violation.string(2, message)
+                        }
+                    }
+                }
+            }
             return status.bytes
         case .json:
             var status = JSONWriter()
             status.beginObject()
             status.number("code", Int(code.rawValue))
             status.string("message", message)
+            if let badField {
+                status.key("details")
+                status.beginArray()
+                status.beginObject()
+                status.string("@type", Self.badRequestType)
+                status.key("fieldViolations")
+                status.beginArray()
+                status.beginObject()
+                if !badField.isEmpty { status.string("field", badField) }
+                status.string("description", message)
+                status.endObject()
+                status.endArray()
+                status.endObject()
+                status.endArray()
+            }
             status.endObject()
             return status.bytes
         }
     }
+
+    private static let badRequestType = "type.googleapis.com/google.rpc.BadRequest"
 }
 
 /// The codes of `google.rpc.Code` that Crest answers.

@@ -18,10 +18,12 @@ struct PointCollector {
         points.scopes.append(scope)
     }
 
-    mutating func setScope(name: String, version: String) {
+    /// What describes the scope that was begun last.
+    mutating func set(_ scope: MetricPoints.Scope) {
         guard let last = points.scopes.indices.last else { return }
-        points.scopes[last].name = name
-        points.scopes[last].version = version
+        var scope = scope
+        scope.resource = points.scopes[last].resource
+        points.scopes[last] = scope
     }
 
     /// Opens a metric for the points that follow; what is known of it later comes by ``set(_:)``.

@@ -7,7 +7,8 @@ struct TraceCommand: AsyncParsableCommand {
         abstract: "Show a trace as a waterfall.",
         discussion: """
             Spans are drawn under their parents with start, duration and a bar; a cross marks errors. Spans whose \
-            parent never arrived hang under a line that names it.
+            parent never arrived hang under a line that names it. A line `clocks:` names hosts whose clocks disagree; \
+            times are shown as they were sent.
 
             EXAMPLES:
               crest trace 0af7651916cd43dd8448eb211c80319c

@@ -42,11 +42,14 @@ struct TraceDocument {
     private(set) var spans: [TraceSpan] = []
     /// Spans of the trace that the server left out, because the trace is larger than it gives in one answer.
     let cutSpanCount: Int64
+    /// Clocks that disagree by a millisecond or more, a line each: `pay on h2 is 35ms ahead of cart on h1`.
+    private(set) var clockOffsets: [String] = []
 
     /// Reads the answer; what is missing in it is empty or zero here.
     init(_ answer: JSONValue, id: String) {
         self.id = answer["traceID"]?.text ?? answer["traceId"]?.text ?? id
         cutSpanCount = answer["cutSpanCount"]?.integer ?? 0
+        clockOffsets = Self.clockOffsets(answer["clockOffsets"]?.items ?? [])
         for group in answer["resourceSpans"]?.items ?? [] {
             let attributes = group["resource"]?["attributes"]?.items ?? []
             let service = AttributeText.value(of: "service.name", in: attributes) ?? "unknown_service"
@@ -57,6 +60,25 @@ struct TraceDocument {
                 for span in scoped["spans"]?.items ?? [] { append(span, service: service, scope: scopeText) }
             }
         }
+    }
+
+    /// The largest ones; below a millisecond it is the network as likely as the clock.
+    private static func clockOffsets(_ offsets: [JSONValue]) -> [String] {
+        func size(_ offset: JSONValue) -> UInt64 { offset["aheadNanos"]?.integer?.magnitude ?? 0 }
+        let large = offsets.filter { size($0) >= 1_000_000 }.sorted { size($0) > size($1) }
+        let shown = large.prefix(5).map(Self.offset)
+        return large.count > shown.count ? shown + ["\(large.count - shown.count) more pairs of hosts disagree"] : shown
+    }
+
+    private static func offset(_ offset: JSONValue) -> String {
+        func place(_ service: String, _ host: String) -> String {
+            let host = offset[host]?.text ?? ""
+            return (offset[service]?.text ?? "") + (host.isEmpty ? "" : " on " + host)
+        }
+        let nanoseconds = offset["aheadNanos"]?.integer ?? 0
+        let side = nanoseconds < 0 ? "behind" : "ahead of"
+        let length = DurationText.format(nanoseconds: Int64(clamping: nanoseconds.magnitude))
+        return "\(place("service", "host")) is \(length) \(side) \(place("parentService", "parentHost"))"
     }
 
     private mutating func append(_ span: JSONValue, service: String, scope: String) {

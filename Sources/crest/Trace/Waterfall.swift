@@ -53,7 +53,8 @@ struct Waterfall {
         ]
         if errors > 0 { facts.append(style.red(Counted.text(errors, "error"))) }
         if document.cutSpanCount > 0 { facts.append("\(document.cutSpanCount) more not shown") }
-        return [style.bold("trace " + SafeText.escape(document.id)), facts.joined(separator: "  ")]
+        let clocks = document.clockOffsets.map { "clocks: " + SafeText.escape($0) }
+        return [style.bold("trace " + SafeText.escape(document.id)), facts.joined(separator: "  ")] + clocks
     }
 
     // MARK: columns
