@@ -14,7 +14,7 @@ package final class HTTPServer: Sendable {
     let group: MultiThreadedEventLoopGroup
     let pool: NIOThreadPool
     let queryPool: NIOThreadPool
-    private let tables: [NIOLoopBound<HTTPConnectionTable>]
+    let tables: [NIOLoopBound<HTTPConnectionTable>]
     private let servers = Mutex<[any Channel]>([])
 
     /// - Parameters:

@@ -141,12 +141,18 @@ final class GRPCConnectionTable {
     let shared: GRPCShared
     let eventLoop: any EventLoop
     private var connections: [ObjectIdentifier: GRPCConnection] = [:]
+    private let pace: RefusalPace
     private var sweep: Scheduled<Void>?
 
-    init(eventLoop: any EventLoop, shared: GRPCShared) {
+    /// - Parameter pace: the one that HTTP has on this loop.
+    init(eventLoop: any EventLoop, shared: GRPCShared, pace: RefusalPace) {
         self.eventLoop = eventLoop
         self.shared = shared
+        self.pace = pace
     }
+
+    /// How long an answer is to be held back; nil: not at all.
+    func delay(of response: Response) -> TimeAmount? { shared.drains ? nil : pace.delay(of: response) }
 
     func add(_ connection: GRPCConnection) {
         connections[ObjectIdentifier(connection)] = connection
