@@ -79,7 +79,9 @@ package final class HTTPServer: Sendable {
                     if let tls {
                         try channel.pipeline.syncOperations.addHandlers(try tls.handlers(for: .http1))
                     }
-                    let handler = HTTPConnection(service: service, pools: pools, table: table)
+                    let meter = WireMeter()
+                    let handler = HTTPConnection(service: service, pools: pools, table: table, meter: meter)
+                    try channel.pipeline.syncOperations.addHandler(meter)
                     try channel.pipeline.syncOperations.addHandler(
                         ByteToMessageHandler(HTTPRequestDecoder(limits: shared.limits)))
                     try channel.pipeline.syncOperations.addHandler(handler)

@@ -7,6 +7,12 @@ package enum Limits {
     package static let headerBytes = 64 << 10
     /// Bytes of what is read from a connection at once. Each connection keeps a buffer of this size.
     package static let connectionReadBytes = 32 << 10
+    /// Bytes of chunk extensions and the like in one body, beyond 16 a chunk and twice the data; more: malformed.
+    package static let chunkOverheadBytes = 16 << 10
+    /// Bytes a second that a body needs to bring, looked at every so many seconds from its beginning on; less: 408, or
+    /// DEADLINE_EXCEEDED for a gRPC message.
+    package static let bodyBytesPerSecond = 1 << 10
+    package static let bodySpeedSeconds = 5
     /// Bytes of a datagram; longer ones are cut by the kernel: dropped, reason `truncated`.
     package static let datagramBytes = 65_536
     /// Nesting of arrays and maps in attribute values and JSON; deeper: the body is malformed.

@@ -31,7 +31,12 @@ final class GRPCCall: ChannelInboundHandler {
     private let connection: GRPCConnection
     private var shared: GRPCShared { connection.shared }
     private var context: ChannelHandlerContext?
-    private var state = State.waiting
+    private var state = State.waiting {
+        didSet {
+            if case .receiving = oldValue { connection.receivingCalls -= 1 }
+            if case .receiving = state { connection.receivingCalls += 1 }
+        }
+    }
     private var hasPeerEnded = false
     private var request = Request(method: "POST", target: "")
     private var encoding = ""
@@ -44,6 +49,9 @@ final class GRPCCall: ChannelInboundHandler {
     private var held: Response?
     private var droppedBytes = 0
     private var deadline: Scheduled<Void>?
+    private var speed = BodySpeed(least: 0, over: .zero)
+    /// Bytes of all the connection's messages when the period of `speed` began.
+    private var bytesBefore: UInt64 = 0
     private var budget: QueryBudget?
 
     init(runner: GRPCCallRunner, connection: GRPCConnection) {
@@ -121,17 +129,42 @@ final class GRPCCall: ChannelInboundHandler {
         return bare == "application/grpc" || bare == "application/grpc+proto"
     }
 
+    /// Limits the time until the message is there, and looks meanwhile whether it comes.
     private func limitTime() {
+        let now = NIODeadline.now()
+        let limits = shared.limits
+        speed = BodySpeed(least: limits.bodyBytesPerSecond, over: limits.bodySpeedPeriod, from: now)
+        bytesBefore = connection.messageBytes
+        let limit = min(patience ?? limits.bodyTimeout, limits.bodyTimeout)
+        look(until: now + TimeAmount(limit), seconds: Int(limit.components.seconds))
+    }
+
+    private func look(until end: NIODeadline, seconds: Int) {
         guard let context else { return }
-        let limit = min(patience ?? shared.limits.bodyTimeout, shared.limits.bodyTimeout)
-        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(limit)) { [self] in
-            if case .receiving = state { refuse(.slowBody(seconds: Int(limit.components.seconds))) }
+        let next = min(speed.due, end)
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(deadline: next) { [self] in
+            guard case .receiving = state else { return }
+            let now = NIODeadline.now()
+            if now >= end || isTooSlow(now) { return refuse(.slowBody(seconds: seconds)) }
+            look(until: end, seconds: seconds)
         }
+    }
+
+    /// A message that waits behind others of its connection is not slow as long as these come.
+    private func isTooSlow(_ now: NIODeadline) -> Bool {
+        let isSlow = speed.isTooSlow(now: now)
+        let others = connection.messageBytes &- bytesBefore
+        bytesBefore = connection.messageBytes
+        let needed = UInt64(clamping: speed.leastBytes) &* UInt64(clamping: connection.receivingCalls)
+        return isSlow && connection.isRead && others < needed
     }
 
     private func take(_ bytes: ByteBuffer) {
         switch state {
-        case .receiving: collect(bytes)
+        case .receiving:
+            speed.take(bytes.readableBytes)
+            connection.messageBytes &+= UInt64(bytes.readableBytes)
+            collect(bytes)
         case .holding:
             droppedBytes += bytes.readableBytes
             // Beyond what is cheap to drop the client is told to stop.

@@ -15,6 +15,9 @@ final class GRPCConnection: ChannelDuplexHandler {
     var shared: GRPCShared { table.shared }
     private var context: ChannelHandlerContext?
     private(set) var peer: PeerAddress?
+    /// Calls whose messages are coming, and the bytes of messages that have come.
+    var receivingCalls = 0
+    var messageBytes: UInt64 = 0
     private var openCalls = 0
     private var hadCall = false
     private var isClosing = false
@@ -96,6 +99,9 @@ final class GRPCConnection: ChannelDuplexHandler {
         shared.count(breach)
         abandon()
     }
+
+    /// Whether messages could come: a client that does not read is not read either.
+    var isRead: Bool { fullSince == nil }
 
     func drain() {
         since = .now()
