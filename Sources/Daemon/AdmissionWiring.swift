@@ -7,7 +7,7 @@ extension CrestDaemon {
     static func memoryBudget(_ configuration: Configuration, _ signal: LoadSignal) -> MemoryBudget {
         MemoryBudget(
             limitBytes: Int(clamping: configuration.memory.bytes), requestBytes: configuration.memory.shares.requests,
-            signal: signal,
+            bodyBytes: configuration.memory.shares.body, signal: signal,
             probe: MemoryBudget.Probe(now: SystemClock.monotonic) { Int(clamping: HostProcess.residentBytes) })
     }
 

@@ -14,7 +14,7 @@ final class HTTPConnectionTable {
     init(eventLoop: any EventLoop, shared: HTTPShared) {
         self.eventLoop = eventLoop
         self.shared = shared
-        pace = RefusalPace(atOnce: shared.limits.refusalsAtOnce)
+        pace = RefusalPace(limits: shared.limits)
     }
 
     func add(_ connection: HTTPConnection) {

@@ -132,8 +132,9 @@ package struct HTTPLimits: Sendable {
     /// How long a refused connection is read, and what is read dropped, so that the peer sees the answer.
     package var lingerTimeout = Duration.seconds(3)
     /// Requests of one event loop that are told in a second, without a delay, to come again; the answers to more are
-    /// held back for one to three seconds.
+    /// held back for so many milliseconds.
     package var refusalsAtOnce = 10
+    package var refusalHold: ClosedRange<Int64> = 1_000...3_000
     /// How often the timeouts are looked at.
     package var sweepInterval = Duration.seconds(1)
 

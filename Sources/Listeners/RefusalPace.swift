@@ -7,12 +7,12 @@ internal import NIOCore
 /// work of a request, and there can be hundreds for each that is taken. So only so many a second are told at once.
 final class RefusalPace {
     private let atOnce: Int
+    private let hold: ClosedRange<Int64>
     /// Refusals since this second began.
     private var refusals = 0
     private var since = NIODeadline.now()
 
-    /// - Parameter atOnce: refusals in a second that are told without a delay.
-    init(atOnce: Int) { self.atOnce = atOnce }
+    init(limits: HTTPLimits) { (atOnce, hold) = (limits.refusalsAtOnce, limits.refusalHold) }
 
     /// How long an answer is to be held back; nil: not at all, which is so of all but "come again later".
     func delay(of response: Response) -> TimeAmount? {
@@ -23,6 +23,6 @@ final class RefusalPace {
             refusals = 0
         }
         refusals += 1
-        return refusals > atOnce ? .milliseconds(.random(in: 1_000...3_000)) : nil
+        return refusals > atOnce ? .milliseconds(.random(in: hold)) : nil
     }
 }

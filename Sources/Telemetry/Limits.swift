@@ -1,7 +1,8 @@
 /// Every limit of Crest in one place. What happens beyond each is said beside it.
 package enum Limits {
     // Requests
-    /// Bytes of a body after inflation; more: 413, reason `too_large`.
+    /// Bytes of a body, as sent and inflated; more: 413, reason `too_large`. crestd takes an eighth of its memory limit
+    /// instead when that is less.
     package static let bodyBytes = 64 << 20
     /// Bytes of a request line and its headers; more: 431.
     package static let headerBytes = 64 << 10

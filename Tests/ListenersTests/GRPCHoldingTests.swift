@@ -14,34 +14,36 @@ import Testing
         },
         preempt: { $0.target == "/busy" ? Response(status: 503, headers: [("retry-after", "2")]) : nil })
 
-    /// - Parameter atOnce: refusals in a second that are told at once.
-    private func server(atOnce: Int = 0) throws -> GRPCServerUnderTest {
+    /// - Parameters:
+    ///   - atOnce: refusals in a second that are told at once.
+    ///   - hold: milliseconds; usually more than a test waits for anything.
+    private func server(atOnce: Int = 0, hold: Int64 = 60_000) throws -> GRPCServerUnderTest {
         var limits = HTTPLimits()
         limits.refusalsAtOnce = atOnce
+        limits.refusalHold = hold...hold
         return try GRPCServerUnderTest(http: limits, service: Self.busy)
     }
 
     @Test("When many are refused, the answers are held back, and come, while other calls of the connection go on")
     func heldBack() throws {
-        let server = try server()
+        let server = try server(hold: 1_500)
         let connection = try server.connect()
         let start = ContinuousClock.now
         let refused = (0..<6).map { UInt32(2 * $0 + 1) }
         for stream in refused { try connection.call(stream % 4 == 1 ? "/busy" : "/late", [1, 2], on: stream) }
         try connection.call("/ok", [3], on: 101)
         #expect(try connection.reply(101).status == "0")
-        #expect(ContinuousClock.now - start < .milliseconds(900))
         #expect(server.http.bodyBytesInFlight == 0)
         let replies = try connection.replies(refused)
         #expect(replies.count == 6 && replies.values.allSatisfy { $0.status == "14" || $0.status == "8" })
         #expect(replies.values.allSatisfy { $0.fields["grpc-status-details-bin"] != nil })
-        #expect(ContinuousClock.now - start >= .milliseconds(800))
+        #expect(ContinuousClock.now - start >= .milliseconds(1_400))
         #expect(server.server.counts.cancelled == 0)
     }
 
     @Test("Over HTTP and gRPC together only so many are told at once")
     func together() throws {
-        let server = try server(atOnce: 3)
+        let server = try server(atOnce: 3, hold: 1_500)
         let port = try server.http.bind(BindAddress(host: "127.0.0.1", port: 0), service: Self.busy).port
         let (http, connection) = (try RawConnection(port: port, owner: server), try server.connect())
         let start = ContinuousClock.now
@@ -49,10 +51,9 @@ import Testing
             try http.send("POST /busy HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na")
             #expect(try http.readResponse().status == 503)
         }
-        #expect(ContinuousClock.now - start < .milliseconds(800))
         try connection.call("/busy", [1], on: 1)
         #expect(try connection.reply(1).status == "14")
-        #expect(ContinuousClock.now - start >= .milliseconds(900))
+        #expect(ContinuousClock.now - start >= .milliseconds(1_400))
     }
 
     @Test("A held call that the client takes back is gone at once, and so is that of a connection that ends")
@@ -85,7 +86,6 @@ import Testing
     func large() throws {
         let server = try server()
         let connection = try server.connect()
-        let start = ContinuousClock.now
         try connection.send(H2.headers, 4, 1, H2.block(H2.call("/busy")))
         let piece = [UInt8](repeating: 1, count: 16 << 10)
         for index in 0...(1 << 20) / piece.count {
@@ -99,15 +99,12 @@ import Testing
         }
         #expect(try connection.reply(1).status == "14")
         #expect(try connection.next(H2.reset)?.errorCode == 0)
-        #expect(ContinuousClock.now - start < .milliseconds(900))
     }
 
     @Test("Who waits less than that is told before it gives up")
     func patience() throws {
         let connection = try server().connect()
-        let start = ContinuousClock.now
         try connection.call("/busy", [1], on: 1, [("grpc-timeout", "400m")])
         #expect(try connection.reply(1).status == "14")
-        #expect(ContinuousClock.now - start < .milliseconds(900))
     }
 }

@@ -1,5 +1,6 @@
 """Far more than the memory there is: in a control group of 128 MiB crestd refuses and lives; where an allocation fails it
 dies, and in either case nothing acknowledged is lost."""
+import gzip
 import json
 import os
 import re
@@ -175,6 +176,29 @@ def test_a_group_of_128_mebibytes_and_a_flood(tmp_path):
             assert all(part["without_retry_after"] == 0 for part in found)
             assert peak < GROUP_BYTES
             assert group is None or group.killed() == 0
+        finally:
+            assert daemon.stop() == 0
+    finally:
+        DaemonInGroup.group = None
+        if group:
+            group.end()
+
+
+def test_one_body_is_no_larger_than_the_memory_bears(tmp_path):
+    """The largest body that is taken, plain and compressed, fits; a larger one is told so before it is read."""
+    group = MemoryGroup.make(GROUP_BYTES)
+    limit = GROUP_BYTES // 100 * 60
+    unit = flood.template(100)
+    try:
+        DaemonInGroup.group = group
+        daemon = DaemonInGroup(tmp_path / "data", *([] if group else [f"--memory-limit={limit}"]))
+        try:
+            for share, expected in ((0.99, 200), (1.01, 413), (8, 413)):
+                body = unit * int(limit / 8 * share / len(unit) + (share > 1))
+                for data, headers in ((body, flood.PLAIN), (gzip.compress(body, 1), flood.GZIP)):
+                    reply = daemon.post("/v1/traces", "otlp-http", data=data, headers=headers)
+                    assert reply.status_code == expected, f"{share}: {reply.status_code} {reply.text}"
+            assert peak_rss(daemon) < GROUP_BYTES and (group is None or group.killed() == 0)
         finally:
             assert daemon.stop() == 0
     finally:

@@ -81,7 +81,7 @@ extension EndpointContext {
     }
 
     private func spared(_ sender: SpanSender) -> SpanSender {
-        if case .client = sender, self.sender?.isCrowded == true { return .spared }
+        if case .client = sender, let own = self.sender, own.isCrowded || own.isAlone { return .spared }
         return sender
     }
 

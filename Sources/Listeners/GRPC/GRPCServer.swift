@@ -24,7 +24,7 @@ package final class GRPCServer: Sendable {
         tables = try http.group.makeIterator().map { loop in
             try loop.submit {
                 let beside = http.tables.first { $0.eventLoop === loop }?.value
-                let pace = beside?.pace ?? RefusalPace(atOnce: http.shared.limits.refusalsAtOnce)
+                let pace = beside?.pace ?? RefusalPace(limits: http.shared.limits)
                 let table = GRPCConnectionTable(eventLoop: loop, shared: shared, pace: pace)
                 return NIOLoopBound(table, eventLoop: loop)
             }.wait()
