@@ -10,7 +10,7 @@ extension CrestDaemon {
     ) -> MemoryBudget {
         MemoryBudget(
             limitBytes: Int(clamping: configuration.memory.bytes), requestBytes: configuration.memory.shares.requests,
-            signal: signal,
+            bodyBytes: configuration.memory.shares.body, signal: signal,
             probe: MemoryBudget.Probe(
                 now: SystemClock.monotonic, residentBytes: { Int(clamping: HostProcess.residentBytes) },
                 syncNanoseconds: { door.store?.syncNanoseconds ?? 0 }))

@@ -57,9 +57,12 @@ package final class CrestDaemon: Sendable {
         disk = try Self.openDirectory(configuration.dataDirectory)
         tally = configuration.durability == .memory ? LineTally() : disk.mapTally() ?? LineTally()
         do {
+            var (http, grpc) = (HTTPLimits(), GRPCLimits())
+            http.bodyBytes = budget.bodyBytes
+            grpc.messageBytes = budget.bodyBytes
             server = try HTTPServer(
-                budget: budget, loopThreads: 2, poolThreads: 2, queryThreads: Self.queryThreads)
-            grpcServer = try GRPCServer(beside: server)
+                limits: http, budget: budget, loopThreads: 2, poolThreads: 2, queryThreads: Self.queryThreads)
+            grpcServer = try GRPCServer(beside: server, limits: grpc)
         } catch {
             throw StartFailure(.runtime, "cannot start event loops: \(error)")
         }

@@ -66,6 +66,7 @@ package struct DaemonProgram: Sendable {
         HostProcess.makeFilesPrivate()
         HostProcess.raiseDescriptorLimit()
         let configuration = resolved.configuration
+        if configuration.memory.isTight { HostProcess.returnFreedMemory() }
         let threshold = LogThreshold(configuration.logLevel)
         let log = Logger(label: "crestd") { _ in
             StandardErrorLog(format: configuration.logFormat, threshold: threshold)

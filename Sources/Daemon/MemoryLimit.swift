@@ -6,7 +6,11 @@ package struct MemoryLimit: Hashable, Sendable {
     /// Of a control group's limit, without a setting: the kernel counts page cache and stacks against it too.
     static let groupPercent: UInt64 = 60
 
+    /// Below this what the allocator keeps of freed memory counts.
+    static let tightBytes: UInt64 = 256 << 20
+
     package let bytes: UInt64
+    var isTight: Bool { bytes < Self.tightBytes }
     var shares: MemoryShares { MemoryShares(limit: bytes) }
     /// The setting was more than there is.
     package let isCut: Bool

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 /// Facts about the running process.
@@ -33,6 +34,12 @@ package enum HostProcess {
         limit.rlim_cur = limit.rlim_max
         // Refused: the old limit stays, and the caches go by it.
         _ = setrlimit(resource, &limit)
+    }
+
+    /// Makes the allocator give back what is freed instead of keeping it for the next request. To be called before any
+    /// thread is made; costs about a tenth of the time of a request.
+    package static func returnFreedMemory() {
+        clinux_return_memory(2, 128 << 10, 1 << 20)
     }
 
     package static var environment: [String: String] {

@@ -48,6 +48,12 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var state = State.idle
     /// When `state` was entered; for `idle`, also moved by the first byte of a head.
     private var since = NIODeadline.now()
+    /// Of the body that comes.
+    private var speed = BodySpeed(least: 0, over: .zero)
+    private var overhead = ChunkOverhead()
+    private let meter: WireMeter
+    /// What the meter showed after the read before.
+    private var metered = 0
     /// True in `idle` when bytes of a head came and its end has not.
     private var isHeadUnderway = false
     /// A head was taken in this round of reads.
@@ -71,7 +77,9 @@ final class HTTPConnection: ChannelDuplexHandler {
     /// Tells replies to this request from late ones to an earlier one.
     private var requestNumber: UInt64 = 0
 
-    init(service: HTTPService, pools: HTTPPools, table: HTTPConnectionTable) {
+    /// - Parameter meter: stands before the parser in the same pipeline.
+    init(service: HTTPService, pools: HTTPPools, table: HTTPConnectionTable, meter: WireMeter) {
+        self.meter = meter
         self.service = service
         self.pools = pools
         self.table = table
@@ -102,6 +110,7 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         isReading = false
+        checkOverhead()
         flushNow()
         if case .idle = state, !sawHead, !isHeadUnderway {
             // Bytes came that make no whole head yet.
@@ -109,6 +118,16 @@ final class HTTPConnection: ChannelDuplexHandler {
             since = .now()
         }
         sawHead = false
+    }
+
+    /// Looks at a read in which a body went on: all of it belongs to that body. Chunked ones are not dropped but closed.
+    private func checkOverhead() {
+        let wireBytes = meter.bytes &- metered
+        metered = meter.bytes
+        guard case .receiving = state else { return }
+        if !overhead.endRead(wireBytes: wireBytes, most: limits.chunkOverheadBytes) {
+            refuse(.malformed("chunks are mostly no data"))
+        }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -189,7 +208,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         case (.part(.head(let head)), .idle): begin(head)
         case (.part(.body(let bytes)), .receiving): collect(bytes)
         case (.part(.end), .receiving): hand()
-        case (.part(.body), .dropping), (.part(.body), .holding): break
+        case (.part(.body(let bytes)), .dropping): speed.take(bytes.readableBytes)
+        case (.part(.body), .holding): break
         case (.part(.end), .holding): isRequestWhole = true
         case (.part(.end), .dropping): settle()
         case (.part, _): refuse(.malformed("unexpected part of a message"))
@@ -263,6 +283,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     private func collect(_ bytes: ByteBuffer) {
+        speed.take(bytes.readableBytes)
+        overhead.take(bytes.readableBytes)
         let total = request.body.count &+ bytes.readableBytes
         guard total <= limits.bodyBytes else { return refuse(.bodyTooLarge(limit: limits.bodyBytes)) }
         // Chunked bodies have announced nothing; they take their memory as they come.
@@ -397,6 +419,12 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func enter(_ next: State) {
         state = next
         since = .now()
+        switch next {
+        case .receiving, .dropping:
+            speed = BodySpeed(least: limits.bodyBytesPerSecond, over: limits.bodySpeedPeriod, from: since)
+            overhead = ChunkOverhead()
+        default: break
+        }
     }
 
     private func releaseMemory() {
@@ -432,10 +460,13 @@ final class HTTPConnection: ChannelDuplexHandler {
                 refuse(.slowHeader(seconds: Int(limits.headerTimeout.components.seconds)))
             }
         case .idle: if elapsed > TimeAmount(limits.idleTimeout) { abandon() }
-        case .receiving, .dropping:
-            if elapsed > TimeAmount(limits.bodyTimeout) {
+        case .receiving:
+            if speed.isTooSlow(now: now) || elapsed > TimeAmount(limits.bodyTimeout) {
                 refuse(.slowBody(seconds: Int(limits.bodyTimeout.components.seconds)))
             }
+        case .dropping:
+            // It has had its answer.
+            if speed.isTooSlow(now: now) || elapsed > TimeAmount(limits.bodyTimeout) { linger() }
         case .flushing: if elapsed > TimeAmount(limits.writeTimeout) { abandon() }
         case .lingering: if elapsed > TimeAmount(limits.lingerTimeout) { abandon() }
         case .holding, .answering, .closed: break

@@ -9,13 +9,12 @@ final class HTTPConnectionTable {
     let eventLoop: any EventLoop
     private var connections: [ObjectIdentifier: HTTPConnection] = [:]
     private var sweep: Scheduled<Void>?
-    /// Refusals since this second began.
-    private var refusals = 0
-    private var refusalsSince = NIODeadline.now()
+    let pace: RefusalPace
 
     init(eventLoop: any EventLoop, shared: HTTPShared) {
         self.eventLoop = eventLoop
         self.shared = shared
+        pace = RefusalPace(limits: shared.limits)
     }
 
     func add(_ connection: HTTPConnection) {
@@ -27,21 +26,8 @@ final class HTTPConnectionTable {
         connections[ObjectIdentifier(connection)] = nil
     }
 
-    /// How long an answer is to be held back; nil: not at all, which is so of all but "come again later".
-    ///
-    /// Who is told at once and comes again at once costs more time than there is: each refusal takes a fraction of the
-    /// work of a request, and there can be hundreds for each that is taken. So only so many a second are told at once.
-    func delay(of response: Response) -> TimeAmount? {
-        guard response.status == 503 || response.status == 429 else { return nil }
-        let now = NIODeadline.now()
-        if now - refusalsSince > .seconds(1) {
-            refusalsSince = now
-            refusals = 0
-        }
-        refusals += 1
-        guard refusals > shared.limits.refusalsAtOnce, !shared.drains else { return nil }
-        return .milliseconds(.random(in: 1_000...3_000))
-    }
+    /// How long an answer is to be held back; nil: not at all.
+    func delay(of response: Response) -> TimeAmount? { shared.drains ? nil : pace.delay(of: response) }
 
     /// Closes what is idle and lets the rest finish its request.
     func drain() {

@@ -14,7 +14,7 @@ package final class HTTPServer: Sendable {
     let group: MultiThreadedEventLoopGroup
     let pool: NIOThreadPool
     let queryPool: NIOThreadPool
-    private let tables: [NIOLoopBound<HTTPConnectionTable>]
+    let tables: [NIOLoopBound<HTTPConnectionTable>]
     private let servers = Mutex<[any Channel]>([])
 
     /// - Parameters:
@@ -79,7 +79,9 @@ package final class HTTPServer: Sendable {
                     if let tls {
                         try channel.pipeline.syncOperations.addHandlers(try tls.handlers(for: .http1))
                     }
-                    let handler = HTTPConnection(service: service, pools: pools, table: table)
+                    let meter = WireMeter()
+                    let handler = HTTPConnection(service: service, pools: pools, table: table, meter: meter)
+                    try channel.pipeline.syncOperations.addHandler(meter)
                     try channel.pipeline.syncOperations.addHandler(
                         ByteToMessageHandler(HTTPRequestDecoder(limits: shared.limits)))
                     try channel.pipeline.syncOperations.addHandler(handler)

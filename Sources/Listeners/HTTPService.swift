@@ -108,6 +108,8 @@ package struct HTTPLimits: Sendable {
     /// Bytes of a request line and its headers, and fields among them; more: 431.
     package var headerBytes = Limits.headerBytes
     package var headerFields = 128
+    /// Bytes of a chunked body that are no body, beyond 16 a chunk and twice the data; more: 400.
+    package var chunkOverheadBytes = Limits.chunkOverheadBytes
     /// Bytes that all requests may hold when the server is given no budget; beyond: 503 with Retry-After.
     package var bodyBytesInFlight = 192 << 20
     /// Queries that run and wait; more: 503.
@@ -120,6 +122,9 @@ package struct HTTPLimits: Sendable {
     package var headerTimeout = Duration.seconds(10)
     /// From the end of the headers to the end of the body; longer: 408.
     package var bodyTimeout = Duration.seconds(60)
+    /// Bytes of a body in a second, and the period over which they are looked for; less: 408.
+    package var bodyBytesPerSecond = Limits.bodyBytesPerSecond
+    package var bodySpeedPeriod = Duration.seconds(Limits.bodySpeedSeconds)
     /// Between two requests; longer: the connection is closed.
     package var idleTimeout = Duration.seconds(75)
     /// A response that the peer does not take for so long closes the connection.
@@ -127,8 +132,9 @@ package struct HTTPLimits: Sendable {
     /// How long a refused connection is read, and what is read dropped, so that the peer sees the answer.
     package var lingerTimeout = Duration.seconds(3)
     /// Requests of one event loop that are told in a second, without a delay, to come again; the answers to more are
-    /// held back for one to three seconds.
+    /// held back for so many milliseconds.
     package var refusalsAtOnce = 10
+    package var refusalHold: ClosedRange<Int64> = 1_000...3_000
     /// How often the timeouts are looked at.
     package var sweepInterval = Duration.seconds(1)
 

@@ -1,7 +1,8 @@
 /// Every limit of Crest in one place. What happens beyond each is said beside it.
 package enum Limits {
     // Requests
-    /// Bytes of a body after inflation; more: 413, reason `too_large`.
+    /// Bytes of a body, as sent and inflated; more: 413, reason `too_large`. crestd takes an eighth of its memory limit
+    /// instead when that is less.
     package static let bodyBytes = 64 << 20
     /// Bytes of a request line and its headers; more: 431.
     package static let headerBytes = 64 << 10
@@ -9,6 +10,12 @@ package enum Limits {
     package static let connectionReadBytes = 32 << 10
     /// Bodies beyond it are not decoded on an event loop.
     package static let inlineBodyBytes = 16 << 10
+    /// Bytes of chunk extensions and the like in one body, beyond 16 a chunk and twice the data; more: malformed.
+    package static let chunkOverheadBytes = 16 << 10
+    /// Bytes a second that a body needs to bring, looked at every so many seconds from its beginning on; less: 408, or
+    /// DEADLINE_EXCEEDED for a gRPC message.
+    package static let bodyBytesPerSecond = 1 << 10
+    package static let bodySpeedSeconds = 5
     /// Bytes of a datagram; longer ones are cut by the kernel: dropped, reason `truncated`.
     package static let datagramBytes = 65_536
     /// Nesting of arrays and maps in attribute values and JSON; deeper: the body is malformed.

@@ -1,4 +1,5 @@
 import Daemon
+import Endpoints
 import Telemetry
 import Testing
 
@@ -8,8 +9,9 @@ import Testing
         let standard = MemoryShares(limit: 512 << 20)
         #expect(standard.head / 1_000 == Limits.headBytes / 1_000)
         #expect(standard.commitQueue / 1_000 == Limits.commitQueueBytes / 1_000)
-        #expect(standard.regretRing == Limits.regretRingBytes)
+        #expect(standard.regretRing == Limits.regretRingBytes && standard.body == Limits.bodyBytes)
         let small = MemoryShares(limit: 256 << 20)
+        #expect(small.body == Limits.bodyBytes / 2)
         #expect(small.head < Limits.headBytes / 2 && small.commitQueue < Limits.commitQueueBytes / 2)
     }
 
@@ -26,6 +28,8 @@ import Testing
         arguments: [0, 64 << 20, .max] as [UInt64])
     func bounds(limit: UInt64) {
         let shares = MemoryShares(limit: limit)
-        #expect(shares.requests >= Limits.bodyBytes && shares.head >= 6 << 20 && shares.commitQueue >= 8 << 20)
+        #expect(shares.body >= 8 << 20 && shares.body <= Limits.bodyBytes)
+        #expect(shares.requests >= MemoryBudget.mostRequestBytes(body: shares.body))
+        #expect(shares.head >= 6 << 20 && shares.commitQueue >= 8 << 20)
     }
 }

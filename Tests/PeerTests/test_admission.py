@@ -97,8 +97,8 @@ def test_an_exporter_over_its_rate_waits_and_loses_nothing(tmp_path, protocol):
 def test_an_exporter_without_room_waits_and_loses_nothing(tmp_path, protocol):
     daemon = Daemon(tmp_path / "data", "--memory-limit=64MiB")
     try:
-        holder = hold(daemon, 64 << 20)
-        eventually(lambda: metric(daemon, "crest_memory_reserved_bytes") == 64 << 20)
+        holder = hold(daemon, 8 << 20)
+        eventually(lambda: metric(daemon, "crest_memory_reserved_bytes") == 32 << 20)
         assert metric(daemon, "crest_admission_state") == 3 and metric(daemon, "crest_memory_limit_bytes") == 64 << 20
         made = batches(6, 30)
         workers, results = export_all(daemon, protocol, made, 3)
@@ -146,7 +146,7 @@ def test_a_bomb_is_inflated_only_as_far_as_memory_was_reserved(tmp_path):
     import gzip
     daemon = Daemon(tmp_path / "data", "--memory-limit=64MiB")
     try:
-        bomb = gzip.compress(b"\0" * (63 << 20))
+        bomb = gzip.compress(b"\0" * (7 << 20))
         headers = {**PROTOBUF, "Content-Encoding": "gzip"}
         # Alone it gets all the room, and is no span.
         assert daemon.post("/v1/traces", "otlp-http", data=bomb, headers=headers).status_code == 400
@@ -210,9 +210,9 @@ def test_a_tenant_that_fills_the_memory_does_not_keep_others_out(tmp_path):
             headers = {**PROTOBUF, "Authorization": f"Bearer crst_{name}"}
             return daemon.post("/v1/traces", "otlp-http", data=message.SerializeToString(), headers=headers)
 
-        # 8 MiB of the 64 each, until the state is red: alone the tenant may do so.
-        holders = [hold(daemon, 2 << 20, "crst_heavy") for _ in range(9)]
-        eventually(lambda: admission()["memory"]["reservedBytes"] == 56 << 20)
+        # 4 MiB of the 32 each, until the state is red: alone the tenant may do so.
+        holders = [hold(daemon, 1 << 20, "crst_heavy") for _ in range(9)]
+        eventually(lambda: admission()["memory"]["reservedBytes"] == 28 << 20)
         assert admission()["state"] == "red"
         assert post("heavy", 401).status_code == 503
         replies = [post("light", 402 + number) for number in range(20)]
@@ -222,7 +222,7 @@ def test_a_tenant_that_fills_the_memory_does_not_keep_others_out(tmp_path):
         assert crowding.status_code == 503 and "share" in crowding.text
         rows = {row["tenant"]: row for row in admission()["tenants"]}
         assert rows["light"]["refused"] == 0 and rows["light"]["spans"] == 120
-        assert rows["heavy"]["refused"] >= 4 and rows["heavy"]["reservedBytes"] == 56 << 20
+        assert rows["heavy"]["refused"] >= 4 and rows["heavy"]["reservedBytes"] == 28 << 20
         for holder in holders:
             holder.close()
         eventually(lambda: post("heavy", 404).status_code == 200)

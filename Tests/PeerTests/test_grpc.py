@@ -161,8 +161,8 @@ def no_room(tmp_path):
     host, port = daemon.address["otlp-http"].rsplit(":", 1)
     holder = socket.create_connection((host, int(port)))
     holder.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
-                   b"Content-Length: %d\r\n\r\n" % (64 << 20))
-    eventually(lambda: f"crest_memory_reserved_bytes {64 << 20}" in daemon.get("/metrics").text)
+                   b"Content-Length: %d\r\n\r\n" % (8 << 20))
+    eventually(lambda: f"crest_memory_reserved_bytes {32 << 20}" in daemon.get("/metrics").text)
     yield daemon, holder.close
     holder.close()
     assert daemon.stop() == 0

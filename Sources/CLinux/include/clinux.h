@@ -1,4 +1,5 @@
-// What Glibc's module does not show to Swift: recvmmsg, socket ancillary data, CRC32C instructions, prefetching.
+// What Glibc's module does not show to Swift: recvmmsg, socket ancillary data, the allocator's settings, CRC32C
+// instructions, prefetching.
 #ifndef CREST_CLINUX_H
 #define CREST_CLINUX_H
 
@@ -61,6 +62,10 @@ int clinux_bound_port(int fd);
 int clinux_event_create(void);
 /// Makes the eventfd readable. Returns 0 or -errno.
 int clinux_event_signal(int fd);
+
+/// Makes the allocator give back what is freed: at most so many arenas, blocks of `block_bytes` and more mapped one by one,
+/// and free memory at an arena's end kept up to `trim_bytes`. Before any thread is made.
+void clinux_return_memory(int arenas, int block_bytes, int trim_bytes);
 
 /// Names the calling thread; at most 15 bytes are kept.
 void clinux_name_thread(const char *name);

@@ -96,7 +96,7 @@ package final class AdmissionControl: Sendable {
         let meter = tenants.meter(tenant, now: now)
         meter.note(bytes: request.body.count, now: now)
         request.reservation?.begin()
-        return IngestSender(control: self, meter: meter, source: source)
+        return IngestSender(control: self, meter: meter, source: source, reservation: request.reservation)
     }
 
     /// Why a complete request is not worked on: it has waited so long that its client is about to give up, or it came
@@ -144,6 +144,7 @@ package struct IngestSender: Sendable {
     let control: AdmissionControl
     let meter: TenantMeter
     let source: SourceKey?
+    let reservation: MemoryReservation?
 
     /// Nil when so many spans may be stored; they count as sent then.
     package func admit(spans count: Int) -> CommitRefusal? {
@@ -159,6 +160,13 @@ package struct IngestSender: Sendable {
     /// Whether others crowd the memory and this tenant holds no more than its share.
     var isCrowded: Bool {
         meter.share(of: control.budget.capacity).map { meter.reserved.load(ordering: .relaxed) <= $0 } ?? false
+    }
+
+    /// Whether what others hold is no load: a request is not crowded by itself.
+    var isAlone: Bool {
+        guard let reservation else { return false }
+        let others = max(control.budget.reservedBytes - reservation.heldBytes, 0)
+        return LoadState(sharePercent: others.multipliedCapped(by: 100) / control.budget.capacity) == .green
     }
 
     /// Counts the answer when it is a refusal that the sender may answer by sending again.

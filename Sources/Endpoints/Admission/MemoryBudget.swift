@@ -38,6 +38,8 @@ package final class MemoryBudget: Sendable {
     package let limitBytes: Int
     /// The part of it that requests may hold.
     package let requestBytes: Int
+    /// Of one body, as sent and inflated.
+    package let bodyBytes: Int
     package let signal: LoadSignal
     private let probe: Probe
     private let reserved = Atomic<Int>(0)
@@ -60,10 +62,12 @@ package final class MemoryBudget: Sendable {
     }
 
     package init(
-        limitBytes: Int, requestBytes: Int, signal: LoadSignal = LoadSignal(), probe: Probe = .none
+        limitBytes: Int, requestBytes: Int, bodyBytes: Int = Limits.bodyBytes, signal: LoadSignal = LoadSignal(),
+        probe: Probe = .none
     ) {
         self.limitBytes = limitBytes
         self.requestBytes = max(requestBytes, 1)
+        self.bodyBytes = bodyBytes
         self.signal = signal
         self.probe = probe
     }
@@ -96,6 +100,9 @@ package final class MemoryBudget: Sendable {
         released.add(UInt64(count), ordering: .relaxed)
         publish(reserved.subtract(count, ordering: .relaxed).newValue)
     }
+
+    /// What the largest request takes.
+    package static func mostRequestBytes(body: Int) -> Int { MemoryReservation.Weight.most(body: body) }
 
     package var reservedBytes: Int { reserved.load(ordering: .relaxed) }
     /// As of the last look.
@@ -144,6 +151,8 @@ package final class MemoryBudget: Sendable {
             if last.time > 0, elapsed < Self.staleNanoseconds, elapsed > 0 {
                 rate = Double(total &- last.released) * 1e9 / Double(elapsed)
                 measure(rate)
+            } else {
+                last.bound = QueueBound()
             }
             (last.time, last.released) = (now, total)
             last.bound.look(

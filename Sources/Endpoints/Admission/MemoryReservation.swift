@@ -39,20 +39,25 @@ package final class MemoryReservation: Sendable {
     package convenience init(_ budget: MemoryBudget) { self.init(budget, weight: .body) }
 
     /// Takes what a body of so many bytes as sent needs; keeps at least what it has.
-    package func cover(body: Int) -> Refusal? { raise(to: weight.bytes(body: body)) }
+    package func cover(body: Int) -> Refusal? { raise(to: weight.bytes(body: body, most: mostBytes)) }
 
     /// Admits a request whose length is not known yet.
     func coverUnknown() -> Refusal? { raise(to: Weight.firstBytes) }
 
+    var heldBytes: Int { max(held.load(ordering: .relaxed), 0) }
+    /// Of a body, as sent and inflated.
+    var bodyLimit: Int { budget.bodyBytes }
+    private var mostBytes: Int { Weight.most(body: budget.bodyBytes) }
+
     /// The plain bytes whose inflation is paid for already.
     var plainAllowance: Int {
         let bytes = max(held.load(ordering: .relaxed), 0)
-        return bytes >= Weight.mostBytes ? .max : bytes / Weight.plainFactor
+        return bytes >= mostBytes ? .max : bytes / Weight.plainFactor
     }
 
     /// Takes what a body of so many plain bytes needs, whatever it has; gives back what is too much.
     func settle(plain: Int) -> Refusal? {
-        let wanted = Weight.decoded.bytes(body: plain)
+        let wanted = Weight.decoded.bytes(body: plain, most: mostBytes)
         let bytes = held.load(ordering: .relaxed)
         if wanted >= bytes { return raise(to: wanted) }
         if bytes > 0, held.compareExchange(expected: bytes, desired: wanted, ordering: .relaxed).exchanged {
@@ -113,8 +118,8 @@ package final class MemoryReservation: Sendable {
 }
 
 extension MemoryReservation.Weight {
-    /// No request holds more, so that one of any size fits the smallest budget.
-    static let mostBytes = 64 << 20
+    /// What a request holds at most when bodies are so large, so that one of any size fits the smallest budget.
+    static func most(body: Int) -> Int { min(body.multipliedCapped(by: plainFactor), 64 << 20) }
     /// What a request of unknown length takes first.
     static let firstBytes = 64 << 10
     /// A plain body and what is decoded from it; measured, see DECISIONS.md.
@@ -122,11 +127,11 @@ extension MemoryReservation.Weight {
     /// A compressed body is taken for a tenth of its plain size, and is counted anew when it is inflated.
     static let compressedFactor = 40
 
-    func bytes(body: Int) -> Int {
+    func bytes(body: Int, most: Int) -> Int {
         switch self {
         case .body: body
-        case .decoded: min(body.multipliedCapped(by: Self.plainFactor), Self.mostBytes)
-        case .inflated: min(body.multipliedCapped(by: Self.compressedFactor), Self.mostBytes)
+        case .decoded: min(body.multipliedCapped(by: Self.plainFactor), most)
+        case .inflated: min(body.multipliedCapped(by: Self.compressedFactor), most)
         }
     }
 }

@@ -15,7 +15,7 @@ enum JaegerIngest {
             return
         }
         let body: [UInt8]
-        switch call.plainBody() {
+        switch SpanIntake(call: call).body() {
         case .success(let plain): body = plain
         case .failure(let refused): return reply(refused.response)
         }

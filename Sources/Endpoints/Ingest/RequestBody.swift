@@ -12,20 +12,21 @@ enum BodyError: Error {
 }
 
 extension Request {
-    /// The body with its `Content-Encoding` undone, at most ``Limits/bodyBytes``.
+    /// The body with its `Content-Encoding` undone, at most ``MemoryBudget/bodyBytes``.
     ///
     /// It is inflated up to what the request's memory was reserved for. The few that become larger than that are
     /// inflated anew when there is memory for the largest.
     /// - Parameter impliesSnappy: the block format of remote write is known, and meant when no encoding is named.
     func plainBody(impliesSnappy: Bool = false) throws(BodyError) -> [UInt8] {
         guard let reservation else { return try plainBody(limit: Limits.bodyBytes, impliesSnappy: impliesSnappy) }
+        let largest = reservation.bodyLimit
         let plain: [UInt8]
         do throws(BodyError) {
-            let allowance = min(max(reservation.plainAllowance, body.count), Limits.bodyBytes)
+            let allowance = min(max(reservation.plainAllowance, body.count), largest)
             plain = try plainBody(limit: allowance, impliesSnappy: impliesSnappy)
-        } catch .tooLarge(let limit) where limit < Limits.bodyBytes {
-            guard reservation.settle(plain: Limits.bodyBytes) == nil else { throw .noRoom }
-            plain = try plainBody(limit: Limits.bodyBytes, impliesSnappy: impliesSnappy)
+        } catch .tooLarge(let limit) where limit < largest {
+            guard reservation.settle(plain: largest) == nil else { throw .noRoom }
+            plain = try plainBody(limit: largest, impliesSnappy: impliesSnappy)
         }
         guard reservation.settle(plain: plain.count) == nil else { throw .noRoom }
         return plain

@@ -7,6 +7,16 @@ internal import WireFormats
 struct SpanIntake: Sendable {
     let call: Call
 
+    /// The plain body of a request that brings spans, or its refusal.
+    /// - Parameter corruptText: what the dialect says about damaged compressed bytes.
+    func body(corruptText: String? = nil) -> Result<[UInt8], RefusedBody> {
+        guard !call.context.refusesUnread else {
+            let answer = call.dialect.busy(.busy(retryAfter: 1), for: call.request, ledger: call.ledger)
+            return .failure(RefusedBody(answer))
+        }
+        return call.plainBody(corruptText: corruptText)
+    }
+
     /// - Parameter success: makes the answer; called when the batch is as durable as promised, or at once when there
     ///   is nothing to store.
     func accept(

@@ -80,8 +80,12 @@ extension EndpointContext {
         }
     }
 
+    /// Whether a client's spans are refused whatever they are, so that nothing of the body need be inflated or decoded.
+    /// Such a request is counted without its spans, as one that is refused before its body is.
+    var refusesUnread: Bool { shedder.signal.state == .red && spared(.client) == .client }
+
     private func spared(_ sender: SpanSender) -> SpanSender {
-        if case .client = sender, self.sender?.isCrowded == true { return .spared }
+        if case .client = sender, let own = self.sender, own.isCrowded || own.isAlone { return .spared }
         return sender
     }
 

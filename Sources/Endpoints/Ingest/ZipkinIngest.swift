@@ -61,7 +61,7 @@ enum ZipkinIngest {
         }
         let body: [UInt8]
         let isGzip = call.request.header("content-encoding")?.lowercased() == "gzip"
-        switch call.plainBody(corruptText: isGzip ? "Cannot gunzip spans" : nil) {
+        switch SpanIntake(call: call).body(corruptText: isGzip ? "Cannot gunzip spans" : nil) {
         case .success(let plain): body = plain
         case .failure(let refused): return reply(refused.response)
         }

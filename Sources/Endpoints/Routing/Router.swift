@@ -5,7 +5,7 @@ package import Telemetry
 ///
 /// A listener asks in this order:
 /// 1. ``refusal(beforeBodyOf:listener:)`` when the head is there: an answer means that the body need not be read;
-/// 2. ``tooLarge(_:listener:)`` when the body passes ``Limits/bodyBytes`` while it is read;
+/// 2. ``tooLarge(_:listener:)`` when the body passes ``MemoryBudget/bodyBytes`` while it is read;
 /// 3. ``work(for:listener:)``: where to answer;
 /// 4. ``respond(to:listener:budget:reply:)``.
 package final class Router: Sendable {
@@ -77,11 +77,11 @@ package final class Router: Sendable {
         return withoutBody(response, for: request)
     }
 
-    /// The answer to a body beyond ``Limits/bodyBytes``; the listener closes the connection after it.
+    /// The answer to a body beyond ``MemoryBudget/bodyBytes``; the listener closes the connection after it.
     package func tooLarge(_ head: Request, listener: ListenerRole) -> Response {
         let dialect = match(head, listener).route?.dialect ?? .plain
         context.ledger.requestsReceived.add(1, ordering: .relaxed)
-        return dialect.tooLarge(limit: Limits.bodyBytes, for: head, ledger: context.ledger)
+        return dialect.tooLarge(limit: context.admission.budget.bodyBytes, for: head, ledger: context.ledger)
     }
 
     /// Answers a complete request. `reply` is called exactly once: before this returns, or later from another thread

@@ -10,9 +10,10 @@ internal import WireFormats
 ///
 ///     waiting -> receiving -> answering -> ended
 ///          \_________\____________\_______^
+///           \_________\____________\-> holding
 ///
-/// A call that is refused is answered at once and what the client still sends of it is not read. Belongs to its
-/// event loop.
+/// A call that is refused is told not to go on. When many are, their answers are held back; meanwhile each holds its
+/// stream, of which a connection has only so many, and no memory for a message. Belongs to its event loop.
 final class GRPCCall: ChannelInboundHandler {
     typealias InboundIn = HTTP2Frame.FramePayload
     typealias OutboundOut = HTTP2Frame.FramePayload
@@ -21,6 +22,8 @@ final class GRPCCall: ChannelInboundHandler {
         case waiting
         case receiving
         case answering
+        /// Refused; the answer is held back, and what still comes is dropped.
+        case holding
         case ended
     }
 
@@ -28,14 +31,27 @@ final class GRPCCall: ChannelInboundHandler {
     private let connection: GRPCConnection
     private var shared: GRPCShared { connection.shared }
     private var context: ChannelHandlerContext?
-    private var state = State.waiting
+    private var state = State.waiting {
+        didSet {
+            if case .receiving = oldValue { connection.receivingCalls -= 1 }
+            if case .receiving = state { connection.receivingCalls += 1 }
+        }
+    }
     private var hasPeerEnded = false
     private var request = Request(method: "POST", target: "")
     private var encoding = ""
     private var reader: GRPCMessageReader
     /// Bytes of the head that are not free, and of the message so far.
     private var heldBytes = 0
+    /// How long the client waits for its answer; nil: it does not say.
+    private var patience: Duration?
+    /// The answer that is held back, and the bytes that came meanwhile.
+    private var held: Response?
+    private var droppedBytes = 0
     private var deadline: Scheduled<Void>?
+    private var speed = BodySpeed(least: 0, over: .zero)
+    /// Bytes of all the connection's messages when the period of `speed` began.
+    private var bytesBefore: UInt64 = 0
     private var budget: QueryBudget?
 
     init(runner: GRPCCallRunner, connection: GRPCConnection) {
@@ -75,7 +91,7 @@ final class GRPCCall: ChannelInboundHandler {
             if hasPeerEnded { hand() }
         case .data(let data):
             hasPeerEnded = data.endStream
-            if case .receiving = state, case .byteBuffer(let bytes) = data.data { collect(bytes) }
+            if case .byteBuffer(let bytes) = data.data { take(bytes) }
             if hasPeerEnded { hand() }
         default: break
         }
@@ -98,11 +114,11 @@ final class GRPCCall: ChannelInboundHandler {
             $0 + $1.name.utf8.count + $1.value.utf8.count
         }
         encoding = headers.first(name: "grpc-encoding") ?? "identity"
-        let given = headers.first(name: "grpc-timeout").flatMap { GRPCText.timeout($0) }
+        patience = headers.first(name: "grpc-timeout").flatMap { GRPCText.timeout($0) }
         if let response = runner.service.preempt(&request) { return answer(response) }
         // Small heads are free, so that a health check gets its answer when bodies have all the room.
         guard reserve(max(kept - Self.freeHeadBytes, 0)) else { return refuse(.busy(retryAfter: 1)) }
-        limitTime(given)
+        limitTime()
     }
 
     private static let freeHeadBytes = 512
@@ -113,13 +129,51 @@ final class GRPCCall: ChannelInboundHandler {
         return bare == "application/grpc" || bare == "application/grpc+proto"
     }
 
-    private func limitTime(_ given: Duration?) {
+    /// Limits the time until the message is there, and looks meanwhile whether it comes.
+    private func limitTime() {
+        let now = NIODeadline.now()
+        let limits = shared.limits
+        speed = BodySpeed(least: limits.bodyBytesPerSecond, over: limits.bodySpeedPeriod, from: now)
+        bytesBefore = connection.messageBytes
+        let limit = min(patience ?? limits.bodyTimeout, limits.bodyTimeout)
+        look(until: now + TimeAmount(limit), seconds: Int(limit.components.seconds))
+    }
+
+    private func look(until end: NIODeadline, seconds: Int) {
         guard let context else { return }
-        let limit = min(given ?? shared.limits.bodyTimeout, shared.limits.bodyTimeout)
-        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(limit)) { [self] in
-            if case .receiving = state { refuse(.slowBody(seconds: Int(limit.components.seconds))) }
+        let next = min(speed.due, end)
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(deadline: next) { [self] in
+            guard case .receiving = state else { return }
+            let now = NIODeadline.now()
+            if now >= end || isTooSlow(now) { return refuse(.slowBody(seconds: seconds)) }
+            look(until: end, seconds: seconds)
         }
     }
+
+    /// A message that waits behind others of its connection is not slow as long as these come.
+    private func isTooSlow(_ now: NIODeadline) -> Bool {
+        let isSlow = speed.isTooSlow(now: now)
+        let others = connection.messageBytes &- bytesBefore
+        bytesBefore = connection.messageBytes
+        let needed = UInt64(clamping: speed.leastBytes) &* UInt64(clamping: connection.receivingCalls)
+        return isSlow && connection.isRead && others < needed
+    }
+
+    private func take(_ bytes: ByteBuffer) {
+        switch state {
+        case .receiving:
+            speed.take(bytes.readableBytes)
+            connection.messageBytes &+= UInt64(bytes.readableBytes)
+            collect(bytes)
+        case .holding:
+            droppedBytes += bytes.readableBytes
+            // Beyond what is cheap to drop the client is told to stop.
+            if droppedBytes > Self.mostDroppedBytes, let held { tell(held) }
+        case .waiting, .answering, .ended: break
+        }
+    }
+
+    private static let mostDroppedBytes = 1 << 20
 
     private func collect(_ bytes: ByteBuffer) {
         do throws(GRPCFramingError) {
@@ -181,6 +235,18 @@ final class GRPCCall: ChannelInboundHandler {
     }
 
     private func answer(_ response: Response) {
+        guard let delay = connection.table.delay(of: response), let context else { return tell(response) }
+        state = .holding
+        held = response
+        dropRequest()
+        // A client that has given up before its answer would know nothing of when to come again.
+        let longest = patience.map { TimeAmount($0 / 2) } ?? delay
+        deadline = context.eventLoop.assumeIsolated().scheduleTask(in: min(delay, longest)) { [self] in
+            if case .holding = state { tell(response) }
+        }
+    }
+
+    private func tell(_ response: Response) {
         let reply = GRPCReply(response)
         shared.count(reply.code)
         if reply.code == .ok { write(reply) } else { end(with: reply.trailersOnly) }
@@ -221,12 +287,17 @@ final class GRPCCall: ChannelInboundHandler {
 
     private func finish() {
         state = .ended
+        held = nil
         budget?.cancel()
+        dropRequest()
+    }
+
+    private func dropRequest() {
         budget = nil
         deadline?.cancel()
         deadline = nil
         // What still works on the request holds its memory until that is done.
-        request.reservation = nil
+        request = Request(method: "POST", target: "")
         reader = GRPCMessageReader(limit: 0)
     }
 }

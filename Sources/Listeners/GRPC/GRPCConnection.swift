@@ -15,6 +15,9 @@ final class GRPCConnection: ChannelDuplexHandler {
     var shared: GRPCShared { table.shared }
     private var context: ChannelHandlerContext?
     private(set) var peer: PeerAddress?
+    /// Calls whose messages are coming, and the bytes of messages that have come.
+    var receivingCalls = 0
+    var messageBytes: UInt64 = 0
     private var openCalls = 0
     private var hadCall = false
     private var isClosing = false
@@ -97,6 +100,9 @@ final class GRPCConnection: ChannelDuplexHandler {
         abandon()
     }
 
+    /// Whether messages could come: a client that does not read is not read either.
+    var isRead: Bool { fullSince == nil }
+
     func drain() {
         since = .now()
         context?.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
@@ -141,12 +147,18 @@ final class GRPCConnectionTable {
     let shared: GRPCShared
     let eventLoop: any EventLoop
     private var connections: [ObjectIdentifier: GRPCConnection] = [:]
+    private let pace: RefusalPace
     private var sweep: Scheduled<Void>?
 
-    init(eventLoop: any EventLoop, shared: GRPCShared) {
+    /// - Parameter pace: the one that HTTP has on this loop.
+    init(eventLoop: any EventLoop, shared: GRPCShared, pace: RefusalPace) {
         self.eventLoop = eventLoop
         self.shared = shared
+        self.pace = pace
     }
+
+    /// How long an answer is to be held back; nil: not at all.
+    func delay(of response: Response) -> TimeAmount? { shared.drains ? nil : pace.delay(of: response) }
 
     func add(_ connection: GRPCConnection) {
         connections[ObjectIdentifier(connection)] = connection

@@ -32,6 +32,10 @@ package struct GRPCLimits: Sendable {
     /// From the headers of a call to the end of its message, when the client gives no shorter `grpc-timeout`; longer:
     /// DEADLINE_EXCEEDED.
     package var bodyTimeout = Duration.seconds(60)
+    /// Bytes of a message in a second, and the period over which they are looked for; less, and not made up for by other
+    /// messages of the connection: DEADLINE_EXCEEDED.
+    package var bodyBytesPerSecond = Limits.bodyBytesPerSecond
+    package var bodySpeedPeriod = Duration.seconds(Limits.bodySpeedSeconds)
     /// An answer that the peer does not take for so long closes the connection.
     package var writeTimeout = Duration.seconds(30)
     /// Without a call: the connection is told to go, and closed.

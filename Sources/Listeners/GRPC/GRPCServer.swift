@@ -23,7 +23,10 @@ package final class GRPCServer: Sendable {
         let shared = shared
         tables = try http.group.makeIterator().map { loop in
             try loop.submit {
-                NIOLoopBound(GRPCConnectionTable(eventLoop: loop, shared: shared), eventLoop: loop)
+                let beside = http.tables.first { $0.eventLoop === loop }?.value
+                let pace = beside?.pace ?? RefusalPace(limits: http.shared.limits)
+                let table = GRPCConnectionTable(eventLoop: loop, shared: shared, pace: pace)
+                return NIOLoopBound(table, eventLoop: loop)
             }.wait()
         }
     }

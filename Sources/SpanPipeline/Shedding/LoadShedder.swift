@@ -5,8 +5,8 @@ package import Telemetry
 package enum SpanSender: Sendable {
     /// Gets an answer and can send again.
     case client
-    /// A client whose tenant holds no more than its share of the memory while others crowd it: what they hold is not
-    /// its to pay for. Only the wait for the store counts.
+    /// A client whose tenant holds no more than its share of the memory while others crowd it, as what they hold is not
+    /// its to pay for; or whose request alone takes what there is. Only the wait for the store counts.
     case spared
     /// A datagram: nobody can be told.
     case datagram
