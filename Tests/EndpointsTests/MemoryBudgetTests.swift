@@ -128,7 +128,7 @@ import Testing
             time.withLock { $0 += 120_000_000 }
             #expect(requests[1].cover(body: 20_000) == nil && (budget.queueBound != nil) == isBounded)
             // The least bound is a thirty-second of all.
-            #expect((requests[2].cover(body: 1_000) == nil) != isBounded)
+            withExtendedLifetime(requests) { #expect((requests[2].cover(body: 1_000) == nil) != isBounded) }
         }
     }
 

@@ -159,14 +159,14 @@ package struct IngestSender: Sendable {
 
     /// Whether others crowd the memory and this tenant holds no more than its share.
     var isCrowded: Bool {
-        meter.share(of: control.budget.capacity).map { meter.reserved.load(ordering: .relaxed) <= $0 } ?? false
+        meter.share(of: control.budget.memoryCapacity).map { meter.reserved.load(ordering: .relaxed) <= $0 } ?? false
     }
 
     /// Whether what others hold is no load: a request is not crowded by itself.
     var isAlone: Bool {
         guard let reservation else { return false }
         let others = max(control.budget.reservedBytes - reservation.heldBytes, 0)
-        return LoadState(sharePercent: others.multipliedCapped(by: 100) / control.budget.capacity) == .green
+        return LoadState(sharePercent: others.multipliedCapped(by: 100) / control.budget.memoryCapacity) == .green
     }
 
     /// Counts the answer when it is a refusal that the sender may answer by sending again.

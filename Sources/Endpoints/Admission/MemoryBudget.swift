@@ -6,7 +6,7 @@ package import Telemetry
 ///     0 ---------- 60 % -------- 75 % -------- 85 % ----------- 100 %
 ///        green         yellow        orange        red: what is underway may grow, nothing new is let in
 ///
-/// While requests queue for too long, 100 % is what is worked off in time, see ``QueueBound``.
+/// While requests queue for too long, new ones are measured by what is worked off in time, see ``QueueBound``.
 ///
 /// Reserving is one atomic addition. Ten times a second whoever reserves also looks at the process's resident memory,
 /// which the reservations cannot know: beyond the limit the budget is a tenth until that has passed. It is never
@@ -108,7 +108,7 @@ package final class MemoryBudget: Sendable {
     /// As of the last look.
     package var residentBytes: Int { resident.load(ordering: .relaxed) }
     /// What requests may hold at the moment.
-    private var memoryCapacity: Int { isOverLimit.load(ordering: .relaxed) ? max(requestBytes / 10, 1) : requestBytes }
+    var memoryCapacity: Int { isOverLimit.load(ordering: .relaxed) ? max(requestBytes / 10, 1) : requestBytes }
     /// The same, or what is worked off in time when that is less: what new requests are measured by.
     var capacity: Int { min(memoryCapacity, queueBytes.load(ordering: .relaxed)) }
     /// What is worked off in time; nil while requests do not queue.
@@ -130,8 +130,9 @@ package final class MemoryBudget: Sendable {
         return rate == 0 ? 0 : Double(reservedBytes) / Double(rate)
     }
 
+    /// The state is that of the memory alone: who was let in before requests queued is not refused or shed for it.
     private func publish(_ total: Int) {
-        let state = LoadState(sharePercent: total.multipliedCapped(by: 100) / capacity)
+        let state = LoadState(sharePercent: total.multipliedCapped(by: 100) / memoryCapacity)
         if signal.state != state { signal.set(state) }
     }
 
