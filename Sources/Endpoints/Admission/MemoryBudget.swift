@@ -75,9 +75,11 @@ package final class MemoryBudget: Sendable {
     private static let lookNanoseconds: UInt64 = 100_000_000
     /// After a pause of this length the rate before it says nothing.
     private static let staleNanoseconds: UInt64 = 1_000_000_000
-    /// What is held should be worked off within this, and three syncs of the disk: the group before, one's own, and
-    /// one that was slow.
-    private static let targetNanoseconds: UInt64 = 50_000_000
+    /// Requests that take longer than this, and three syncs of the disk, queue: the group before, one's own, and one
+    /// that was slow. A control group that gives a process its time in pieces of 50 ms is no queue.
+    private static let longestNanoseconds: UInt64 = 100_000_000
+    /// What is held should be worked off within this then, and the syncs.
+    private static let targetNanoseconds: UInt64 = 40_000_000
     private static let syncsInTarget: UInt64 = 3
 
     /// Takes `count` bytes when there is room for them. Whoever finds nothing held gets any count.
@@ -156,9 +158,10 @@ package final class MemoryBudget: Sendable {
                 last.bound = QueueBound()
             }
             (last.time, last.released) = (now, total)
+            let syncs = probe.syncNanoseconds() &* Self.syncsInTarget
             last.bound.look(
-                delay: delay.take(now: now),
-                target: Self.targetNanoseconds &+ probe.syncNanoseconds() &* Self.syncsInTarget,
+                delay: delay.take(now: now), longest: Self.longestNanoseconds &+ syncs,
+                target: Self.targetNanoseconds &+ syncs,
                 rate: max(rate, Double(drainRate.load(ordering: .relaxed))), floor: requestBytes / 32)
             queueBytes.store(last.bound.bytes, ordering: .relaxed)
         }

@@ -30,9 +30,9 @@ final class QueueDelay: Sendable {
 
 /// How many bytes requests may hold so that what is held is worked off within a bounded time.
 ///
-/// There is no bound until requests take longer than the target; a burst that finds the daemon idle passes whole. From
+/// There is no bound until requests take longer than they may; a burst that finds the daemon idle passes whole. From
 /// then on the bound is what drains within the target at the measured rate, until requests have taken less than half of
-/// it for half a second.
+/// the target for half a second.
 struct QueueBound {
     /// `.max`: none.
     private(set) var bytes = Int.max
@@ -42,12 +42,13 @@ struct QueueBound {
 
     /// - Parameters:
     ///   - delay: nanoseconds, see ``QueueDelay``.
-    ///   - target: nanoseconds.
+    ///   - longest: nanoseconds that requests may take before there is a bound.
+    ///   - target: nanoseconds, less than `longest`.
     ///   - rate: bytes given back a second.
     ///   - floor: the least bound: so much is always let in.
-    mutating func look(delay: UInt64, target: UInt64, rate: Double, floor: Int) {
+    mutating func look(delay: UInt64, longest: UInt64, target: UInt64, rate: Double, floor: Int) {
         calmLooks = delay < target / 2 ? calmLooks + 1 : 0
-        if bytes == .max, delay <= target { return }
+        if bytes == .max, delay <= longest { return }
         if calmLooks >= Self.calmLooksToLift {
             bytes = .max
         } else {
