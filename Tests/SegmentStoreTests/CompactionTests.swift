@@ -1,4 +1,5 @@
 internal import SegmentStore
+internal import Synchronization
 internal import Telemetry
 internal import TestKit
 internal import Testing
@@ -61,6 +62,24 @@ struct CompactionTests {
             #expect(try bag(again) == before && again.ledgerTerms.balanced && again.state == .ok, "seed \(seed)")
         }
     }
+
+    @Test func mergesStandBackWhileRequestsQueueUpToABound() throws {
+        for (mostWaiting, goesOn) in [(5, false), (4, true)] {
+            let isPressed = Flag()
+            let fixture = try filled(segments: 4, seed: 3) { configuration in
+                configuration.compaction.mostWaiting = mostWaiting
+                configuration.isPressed = { isPressed.value.load(ordering: .relaxed) }
+            }
+            let store = try #require(fixture.store)
+            isPressed.value.store(true, ordering: .relaxed)
+            #expect(store.compactStep() == goesOn)
+            isPressed.value.store(false, ordering: .relaxed)
+            #expect(store.compactStep() != goesOn)
+            #expect(store.ledgerTerms.segmentCount == 1)
+        }
+    }
+
+    private final class Flag: Sendable { let value = Atomic<Bool>(false) }
 
     @Test func partsOfATraceComeTogether() throws {
         let fixture = try filled(segments: 4, seed: 3, blockSpans: 512, traces: 5)

@@ -204,7 +204,7 @@ package enum AdmissionRefusal: Error, Hashable, Sendable {
     var message: String {
         switch self {
         case .memory(.memory): "overloaded: requests hold all that there is room and time for; try again later"
-        case .memory(.share): "overloaded: this tenant holds its share of what there is room and time for; try again later"
+        case .memory(.share): "overloaded: this tenant holds its share of all that there is room for; try again later"
         case .tenantRate: "this tenant sends more a second than it may; try again later"
         case .sourceRate: "this address sends more a second than it may; try again later"
         case .deadline: "overloaded: the request waited for more than \(Limits.ingestWaitSeconds) s; try again later"

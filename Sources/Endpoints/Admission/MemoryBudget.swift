@@ -119,6 +119,11 @@ package final class MemoryBudget: Sendable {
         return bytes == .max ? nil : bytes
     }
 
+    /// Whether requests queued at the last look, which was a moment ago.
+    package var isQueueing: Bool {
+        queueBound != nil && probe.now() < nextLook.load(ordering: .relaxed) &+ Self.staleNanoseconds
+    }
+
     /// A request is complete. True: ``requestEnded()`` must be told of its answer.
     func requestBegan() -> Bool { delay.begin(now: probe.now()) }
     func requestEnded() { delay.end(now: probe.now()) }

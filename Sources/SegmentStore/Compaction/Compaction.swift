@@ -28,6 +28,7 @@ struct CompactionState {
 extension SegmentStore {
     static let mergeRetryMilliseconds = 60_000
     private static let settleMilliseconds = 30_000
+    private static let standBackMicroseconds: UInt32 = 20_000
 
     /// Merges one run of segments, or rewrites one: to sort it, for deleted traces, or to thin it. False when there was
     /// nothing to do or it failed; the inputs then stay as they are.
@@ -38,7 +39,7 @@ extension SegmentStore {
             let now = monotonicMilliseconds()
             guard !configuration.runsThreads || now >= state.retryAt else { return false }
             settle(&state, now)
-            guard let work = nextWork(&state) else { return false }
+            guard !standsBack, let work = nextWork(&state) else { return false }
             do throws(MergeError) {
                 try compact(work)
                 return true
@@ -47,6 +48,14 @@ extension SegmentStore {
                 return false
             }
         }
+    }
+
+    /// What requests queue for is the time that a merge takes. Later it costs the same, so it waits, up to a bound: a
+    /// query opens every segment that may hold what it looks for.
+    private var standsBack: Bool {
+        guard configuration.isPressed() else { return false }
+        return shared.withLock { shared in shared.segments.count { $0.entry.level == 0 } }
+            < configuration.compaction.mostWaiting
     }
 
     private func note(_ error: MergeError, _ inputs: [StoredSegment], _ state: inout CompactionState, _ now: Int) {
@@ -132,7 +141,9 @@ extension SegmentStore {
             try file.append(bytes)
         } pause: { (bytes) throws(MergeError) in
             if isStopping.load(ordering: .relaxed) { throw .stopped }
-            if configuration.runsThreads { pace.wait(after: bytes) }
+            guard configuration.runsThreads else { return }
+            pace.wait(after: bytes)
+            while standsBack, !isStopping.load(ordering: .relaxed) { usleep(Self.standBackMicroseconds) }
         }
         for draft in drafts.values { do { try draft.file.syncData() } catch { throw .disk(error) } }
         return result
