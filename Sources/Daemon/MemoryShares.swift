@@ -3,10 +3,10 @@ internal import Telemetry
 
 /// What the parts of the process that grow with the load may hold of `--memory-limit`, in bytes.
 ///
-/// A body may be an eighth of the limit, which with the rows made of it is half. 96 MiB are taken whatever the limit: programs, threads, caches, series. Of what is
-/// left two fifths are for requests, but never less than the largest one takes, and
-/// three twenty-sixths for each of the three heads; at 512 MiB the store's shares are those of ``Limits``. The rest is
-/// for queries, merges, and what is not counted.
+/// A body may be an eighth of the limit, which with the rows made of it is half. 96 MiB are taken whatever the limit:
+/// programs, threads, caches, series. Of what is left two fifths are for requests, but never less than the largest one
+/// takes, and three twenty-sixths for each of the three heads; at 512 MiB the store's shares are those of ``Limits``.
+/// The rest is for queries, merges, and what is not counted.
 package struct MemoryShares: Hashable, Sendable {
     /// Of one body, as sent and inflated; more: 413.
     package let body: Int
