@@ -54,9 +54,13 @@ class Daemon:
         self.process = subprocess.Popen(
             self.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, **self.environment})
-        threading.Thread(target=self._drain, args=(self.process.stderr,), daemon=True).start()
+        drain = threading.Thread(target=self._drain, args=(self.process.stderr,), daemon=True)
+        drain.start()
         line = self.process.stdout.readline()
         self.seconds_to_ready = time.monotonic() - began
+        if not line.startswith("crestd ready "):
+            # It has ended or is about to; all that it says is wanted.
+            drain.join(DEADLINE_SECONDS)
         assert line.startswith("crestd ready "), (
             f"no ready line but {line!r}; exit {self.process.poll()}; stderr: {''.join(self.log)}")
         self.ready_line = line.strip()

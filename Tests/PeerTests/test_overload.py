@@ -23,7 +23,7 @@ def test_overload_bends_and_does_not_break():
     assert set(reports) == {f"E{number}" for number in range(1, 9)}
     goodput, memory = reports["E1"][0], reports["E2"][0]
     assert goodput["times_capacity"][-1] == 100
-    assert goodput["goodput_of_peak"] >= 0.7, "the bench's own limit is 0.9, on an idle machine"
+    assert goodput["goodput_of_peak"] >= 0.5, "a collapse; the bench's own limit is 0.9, on an idle machine"
     assert goodput["acknowledged_spans_lost"] == 0
     assert memory["peak_rss_bytes"] <= memory["limit_bytes"] == 256 << 20
     assert [report["flags"].rsplit(" ")[-1] for report in reports["E3"]] == ["retry", "shed"]
