@@ -81,7 +81,7 @@ import Testing
         func arrive() -> Bool {
             let new = MemoryReservation(budget, weight: .body, tenant: tenant)
             guard new.cover(body: 10_000) == nil else { return false }
-            new.begin()
+            new.waitForStore()
             open.append(new)
             return true
         }
@@ -125,11 +125,34 @@ import Testing
             let tenant = TenantMeters(limits: RateLimits(), most: 1).meter("one", now: Self.second)
             let requests = (0..<3).map { _ in MemoryReservation(budget, weight: .body, tenant: tenant) }
             #expect(requests[0].cover(body: 10_000) == nil)
-            requests[0].begin()
+            requests[0].waitForStore()
             time.withLock { $0 += 120_000_000 }
             #expect(requests[1].cover(body: 20_000) == nil && (budget.queueBound != nil) == isBounded)
             // The least bound is a thirty-second of all.
             withExtendedLifetime(requests) { #expect((requests[2].cover(body: 1_000) == nil) != isBounded) }
+        }
+    }
+
+    @Test("A large request that is worked on keeps nobody out; one that waited for a thread says that others do")
+    func workIsNoWait() {
+        for (waited, isBounded) in [(UInt64(0), false), (150_000_000, true)] {
+            let time = Mutex<UInt64>(Self.second)
+            let budget = MemoryBudget(
+                limitBytes: 1 << 30, requestBytes: 1_000_000, probe: .init(now: { time.withLock { $0 } }))
+            let tenant = TenantMeters(limits: RateLimits(), most: 1).meter("one", now: Self.second)
+            let large = MemoryReservation(budget, weight: .body, tenant: tenant)
+            #expect(large.cover(body: 500_000) == nil)
+            budget.noteWait(waited)
+            for _ in 0..<12 {
+                time.withLock { $0 += 90_000_000 }
+                // Looks happen as others come.
+                _ = MemoryReservation(budget, weight: .body, tenant: tenant).cover(body: 10)
+            }
+            time.withLock { $0 += 90_000_000 }
+            budget.noteWait(waited)
+            time.withLock { $0 += 20_000_000 }
+            let next = MemoryReservation(budget, weight: .body, tenant: tenant)
+            withExtendedLifetime(large) { #expect((next.cover(body: 10) == nil) != isBounded) }
         }
     }
 

@@ -95,7 +95,8 @@ package final class AdmissionControl: Sendable {
         let now = now
         let meter = tenants.meter(tenant, now: now)
         meter.note(bytes: request.body.count, now: now)
-        request.reservation?.begin()
+        let completed = request.completedNanoseconds
+        if completed > 0, now > completed { budget.noteWait(now - completed) }
         return IngestSender(control: self, meter: meter, source: source, reservation: request.reservation)
     }
 

@@ -75,7 +75,7 @@ package final class MemoryBudget: Sendable {
     private static let lookNanoseconds: UInt64 = 100_000_000
     /// After a pause of this length the rate before it says nothing.
     private static let staleNanoseconds: UInt64 = 1_000_000_000
-    /// Requests that take longer than this, and three syncs of the disk, queue: the group before, one's own, and one
+    /// Requests that wait longer than this, and three syncs of the disk, queue: the group before, one's own, and one
     /// that was slow. A control group that gives a process its time in pieces of 50 ms is no queue.
     private static let longestNanoseconds: UInt64 = 100_000_000
     /// What is held should be worked off within this then, and the syncs.
@@ -124,9 +124,13 @@ package final class MemoryBudget: Sendable {
         queueBound != nil && probe.now() < nextLook.load(ordering: .relaxed) &+ Self.staleNanoseconds
     }
 
-    /// A request is complete. True: ``requestEnded()`` must be told of its answer.
-    func requestBegan() -> Bool { delay.begin(now: probe.now()) }
-    func requestEnded() { delay.end(now: probe.now()) }
+    /// A request has waited for a thread.
+    /// - Parameter nanoseconds: since the end of its body.
+    package func noteWait(_ nanoseconds: UInt64) { delay.note(nanoseconds) }
+
+    /// A request waits for the store. True: ``waitEnded()`` must be told of its answer.
+    func waitBegan() -> Bool { delay.begin(now: probe.now()) }
+    func waitEnded() { delay.end(now: probe.now()) }
 
     /// 0...100.
     package var loadPercent: Int { min(reservedBytes.multipliedCapped(by: 100) / capacity, 100) }

@@ -25,7 +25,7 @@ package final class MemoryReservation: Sendable {
     private let tenant: TenantMeter?
     /// Below zero once released.
     private let held = Atomic<Int>(0)
-    /// The budget measures how long this one takes.
+    /// The budget measures how long this one waits.
     private let isFollowed = Atomic<Bool>(false)
 
     /// - Parameter tenant: nil: nobody's share is looked at.
@@ -66,12 +66,12 @@ package final class MemoryReservation: Sendable {
         return nil
     }
 
-    /// The request is complete and is worked on from now on until ``release()``.
-    package func begin() { if budget.requestBegan() { isFollowed.store(true, ordering: .relaxed) } }
+    /// The request is decoded and waits for the store from now on until ``release()``.
+    package func waitForStore() { if budget.waitBegan() { isFollowed.store(true, ordering: .relaxed) } }
 
     /// Gives all back. Nothing can be taken afterwards.
     package func release() {
-        if isFollowed.exchange(false, ordering: .relaxed) { budget.requestEnded() }
+        if isFollowed.exchange(false, ordering: .relaxed) { budget.waitEnded() }
         let bytes = held.exchange(Self.released, ordering: .relaxed)
         if bytes > 0 { giveBack(bytes) }
     }

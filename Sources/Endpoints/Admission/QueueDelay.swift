@@ -1,12 +1,16 @@
 internal import Synchronization
 
-/// How long requests take from the end of their body to their answer, told by one of them at a time: the next that is
-/// complete when the one before is answered. What is still underway counts with its age, so that a standstill shows.
+/// How long requests wait: each for a thread, and one at a time for the store, from the end of its decoding to its
+/// answer. Of what still waits for the store the age counts, so that a standstill shows. The work itself does not count:
+/// a large body takes its time on an idle machine too.
 final class QueueDelay: Sendable {
-    /// When the request began that is followed now; zero: none is.
+    /// When the request began to wait that is followed now; zero: none is.
     private let began = Atomic<UInt64>(0)
-    /// The longest of those that ended since the last ``take(now:)``.
+    /// The longest wait that ended since the last ``take(now:)``.
     private let longest = Atomic<UInt64>(0)
+
+    /// - Parameter nanoseconds: of a wait that is over.
+    func note(_ nanoseconds: UInt64) { longest.max(nanoseconds, ordering: .relaxed) }
 
     /// - Parameter now: nanoseconds, not zero.
     /// - Returns: whether this request is followed; ``end(now:)`` must be called for it then.
@@ -16,11 +20,10 @@ final class QueueDelay: Sendable {
 
     func end(now: UInt64) {
         let start = began.exchange(0, ordering: .relaxed)
-        guard start > 0, now > start else { return }
-        longest.max(now - start, ordering: .relaxed)
+        if start > 0, now > start { note(now - start) }
     }
 
-    /// The longest since the last call, in nanoseconds; zero when nothing was underway.
+    /// The longest since the last call, in nanoseconds; zero when nothing waited.
     func take(now: UInt64) -> UInt64 {
         let ended = longest.exchange(0, ordering: .relaxed)
         let start = began.load(ordering: .relaxed)
@@ -30,8 +33,8 @@ final class QueueDelay: Sendable {
 
 /// How many bytes requests may hold so that what is held is worked off within a bounded time.
 ///
-/// There is no bound until requests take longer than they may; a burst that finds the daemon idle passes whole. From
-/// then on the bound is what drains within the target at the measured rate, until requests have taken less than half of
+/// There is no bound until requests wait longer than they may; a burst that finds the daemon idle passes whole. From
+/// then on the bound is what drains within the target at the measured rate, until requests have waited less than half of
 /// the target for half a second.
 struct QueueBound {
     /// `.max`: none.
@@ -42,7 +45,7 @@ struct QueueBound {
 
     /// - Parameters:
     ///   - delay: nanoseconds, see ``QueueDelay``.
-    ///   - longest: nanoseconds that requests may take before there is a bound.
+    ///   - longest: nanoseconds that requests may wait before there is a bound.
     ///   - target: nanoseconds, less than `longest`.
     ///   - rate: bytes given back a second.
     ///   - floor: the least bound: so much is always let in.

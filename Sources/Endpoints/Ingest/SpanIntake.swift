@@ -63,6 +63,7 @@ extension EndpointContext {
         ledger.spansRepaired.add(UInt64(repaired), ordering: .relaxed)
         ledger.spansInFlight.add(Int64(spanCount), ordering: .relaxed)
         let (batch, makeMetrics) = (decoded.batch, metrics.spans)
+        sender?.reservation?.waitForStore()
         sink.accept(batch) { result in
             switch result {
             case .success:

@@ -28,7 +28,9 @@ struct CompactionState {
 extension SegmentStore {
     static let mergeRetryMilliseconds = 60_000
     private static let settleMilliseconds = 30_000
-    private static let standBackMicroseconds: UInt32 = 20_000
+    private static let standBackMilliseconds: UInt32 = 20
+    /// Milliseconds that a merge which has begun stands back in all: what comes after it may be retention's.
+    private static let longestStandBack = 30_000
 
     /// Merges one run of segments, or rewrites one: to sort it, for deleted traces, or to thin it. False when there was
     /// nothing to do or it failed; the inputs then stay as they are.
@@ -39,7 +41,7 @@ extension SegmentStore {
             let now = monotonicMilliseconds()
             guard !configuration.runsThreads || now >= state.retryAt else { return false }
             settle(&state, now)
-            guard !standsBack, let work = nextWork(&state) else { return false }
+            guard let work = nextWork(&state) else { return false }
             do throws(MergeError) {
                 try compact(work)
                 return true
@@ -51,11 +53,11 @@ extension SegmentStore {
     }
 
     /// What requests queue for is the time that a merge takes. Later it costs the same, so it waits, up to a bound: a
-    /// query opens every segment that may hold what it looks for.
-    private var standsBack: Bool {
+    /// query opens every segment that may hold what it looks for. What retention and deletions need is not put off.
+    var mergesStandBack: Bool {
         guard configuration.isPressed() else { return false }
-        return shared.withLock { shared in shared.segments.count { $0.entry.level == 0 } }
-            < configuration.compaction.mostWaiting
+        let waiting = shared.withLock { shared in shared.segments.count { $0.entry.level == 0 } }
+        return waiting < configuration.compaction.mostWaiting
     }
 
     private func note(_ error: MergeError, _ inputs: [StoredSegment], _ state: inout CompactionState, _ now: Int) {
@@ -133,6 +135,7 @@ extension SegmentStore {
             work.inputs.map(\.reader), sorting: sorting, compressionLevel: configuration.compressionLevel,
             blockSpans: configuration.compaction.blockSpans)
         let pace = Pace(configuration.compaction.bytesPerSecond)
+        var patience = Self.longestStandBack
         let result = try merge.run(identity: names.identity) { (kind, bytes) throws(DiskError) in
             if let draft = drafts[kind] { return try draft.file.append(bytes) }
             let path = names.path(kind)
@@ -143,7 +146,11 @@ extension SegmentStore {
             if isStopping.load(ordering: .relaxed) { throw .stopped }
             guard configuration.runsThreads else { return }
             pace.wait(after: bytes)
-            while standsBack, !isStopping.load(ordering: .relaxed) { usleep(Self.standBackMicroseconds) }
+            guard work.inputs.count > 1 else { return }
+            while mergesStandBack, patience > 0, !isStopping.load(ordering: .relaxed) {
+                usleep(Self.standBackMilliseconds * 1_000)
+                patience -= Int(Self.standBackMilliseconds)
+            }
         }
         for draft in drafts.values { do { try draft.file.syncData() } catch { throw .disk(error) } }
         return result

@@ -49,7 +49,7 @@ extension SegmentStore {
         let (all, retention) = shared.withLock { ($0.segments, $0.retention) }
         let segments = all.filter { !state.unreadable.contains($0.entry.id) }
         if let split = nextSplit(segments) { return CompactionWork(inputs: [split]) }
-        let run = nextRun(segments, retention)
+        let run = mergesStandBack ? [] : nextRun(segments, retention)
         if hasRoom(for: run) { return CompactionWork(inputs: run) }
         if let segment = nextDeletion(segments, state), hasRoom(for: [segment]) {
             return CompactionWork(inputs: [segment])
