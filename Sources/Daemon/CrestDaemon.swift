@@ -167,7 +167,7 @@ package final class CrestDaemon: Sendable {
         settings.headBytes = configuration.memory.shares.head
         settings.commitQueueBytes = configuration.memory.shares.commitQueue
         settings.admission = shedder.admission
-        settings.isPressed = { [budget = admission.budget] in budget.isQueueing }
+        settings.isPressed = { [budget = admission.budget] in budget.isRefusing }
         settings.retention = retention(configuration)
         settings.snapshotAge = configuration.snapshotAge
         settings.openSegments = min(settings.openSegments, max(32, HostProcess.descriptorLimit / 4))

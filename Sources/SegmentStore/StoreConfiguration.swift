@@ -12,7 +12,7 @@ package struct StoreConfiguration: Sendable {
     package var commitQueueBytes = Limits.commitQueueBytes
     /// Told how long requests wait for the committer.
     package var admission = AdmissionLevel()
-    /// Whether requests queue just now; merges stand back then, see ``CompactionPolicy/mostWaiting``.
+    /// Whether requests are refused just now for want of time or room; merges stand back then, see ``CompactionPolicy/mostWaiting``.
     package var isPressed: @Sendable () -> Bool = { false }
     package var retention = RetentionPolicy()
     /// Nanoseconds after which a snapshot is removed; nil: never.

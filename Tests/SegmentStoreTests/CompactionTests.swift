@@ -63,7 +63,7 @@ struct CompactionTests {
         }
     }
 
-    @Test func mergesStandBackWhileRequestsQueueUpToABound() throws {
+    @Test func mergesStandBackWhileRequestsAreRefusedUpToABound() throws {
         for (mostWaiting, goesOn) in [(5, false), (4, true)] {
             let isPressed = Flag()
             let fixture = try filled(segments: 4, seed: 3) { configuration in

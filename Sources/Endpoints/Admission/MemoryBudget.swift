@@ -47,6 +47,7 @@ package final class MemoryBudget: Sendable {
     private let isOverLimit = Atomic<Bool>(false)
     private let resident = Atomic<Int>(0)
     private let nextLook = Atomic<UInt64>(0)
+    private let refusedAt = Atomic<UInt64>(0)
     /// Bytes given back a second, smoothed; zero before anything was seen.
     private let drainRate = Atomic<UInt64>(0)
     private let lastLook = Mutex(Look())
@@ -75,6 +76,7 @@ package final class MemoryBudget: Sendable {
     private static let lookNanoseconds: UInt64 = 100_000_000
     /// After a pause of this length the rate before it says nothing.
     private static let staleNanoseconds: UInt64 = 1_000_000_000
+    private static let refusingNanoseconds: UInt64 = 1_000_000_000
     /// Requests that wait longer than this, and three syncs of the disk, queue: the group before, one's own, and one
     /// that was slow. A control group that gives a process its time in pieces of 50 ms is no queue.
     private static let longestNanoseconds: UInt64 = 100_000_000
@@ -85,7 +87,8 @@ package final class MemoryBudget: Sendable {
     /// Takes `count` bytes when there is room for them. Whoever finds nothing held gets any count.
     /// - Parameter isNew: not let in while the state is red.
     package func reserve(_ count: Int, isNew: Bool) -> Bool {
-        look()
+        let now = probe.now()
+        look(now)
         let total = reserved.add(count, ordering: .relaxed).newValue
         let before = total &- count
         let isRed = LoadState(sharePercent: before.multipliedCapped(by: 100) / capacity) == .red
@@ -94,6 +97,7 @@ package final class MemoryBudget: Sendable {
             return true
         }
         publish(reserved.subtract(count, ordering: .relaxed).newValue)
+        refusedAt.store(now, ordering: .relaxed)
         return false
     }
 
@@ -119,9 +123,10 @@ package final class MemoryBudget: Sendable {
         return bytes == .max ? nil : bytes
     }
 
-    /// Whether requests queued at the last look, which was a moment ago.
-    package var isQueueing: Bool {
-        queueBound != nil && probe.now() < nextLook.load(ordering: .relaxed) &+ Self.staleNanoseconds
+    /// Whether a request was refused within the last second.
+    package var isRefusing: Bool {
+        let refused = refusedAt.load(ordering: .relaxed)
+        return refused > 0 && probe.now() < refused &+ Self.refusingNanoseconds
     }
 
     /// A request has waited for a thread.
@@ -147,8 +152,7 @@ package final class MemoryBudget: Sendable {
         if signal.state != state { signal.set(state) }
     }
 
-    private func look() {
-        let now = probe.now()
+    private func look(_ now: UInt64) {
         let due = nextLook.load(ordering: .relaxed)
         guard now >= due else { return }
         let next = now &+ Self.lookNanoseconds

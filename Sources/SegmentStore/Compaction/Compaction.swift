@@ -52,7 +52,7 @@ extension SegmentStore {
         }
     }
 
-    /// What requests queue for is the time that a merge takes. Later it costs the same, so it waits, up to a bound: a
+    /// What requests are refused for is the time that a merge takes. Later it costs the same, so it waits, up to a bound: a
     /// query opens every segment that may hold what it looks for. What retention and deletions need is not put off.
     var mergesStandBack: Bool {
         guard configuration.isPressed() else { return false }

@@ -12,8 +12,8 @@ package struct CompactionPolicy: Hashable, Sendable {
     package var deletionDelay: UInt64 = 600 * 1_000_000_000
     /// Nanoseconds since its newest arrival after which a segment may be thinned: late spans have come by then.
     package var quietTime: UInt64 = 60 * 1_000_000_000
-    /// Segments that were never merged, beyond which merges go on although requests queue.
-    package var mostWaiting = 64
+    /// Segments that were never merged, beyond which merges go on although requests are refused.
+    package var mostWaiting = 128
     /// Spans of one block.
     package var blockSpans = 8_192
 
