@@ -1,5 +1,6 @@
 """Far more than the memory there is: in a control group of 128 MiB crestd refuses and lives; where an allocation fails it
 dies, and in either case nothing acknowledged is lost."""
+import contextlib
 import gzip
 import json
 import os
@@ -17,6 +18,7 @@ from daemon import Daemon, eventually
 
 SECONDS = int(os.environ.get("CREST_FLOOD_SECONDS", "600" if os.environ.get("CREST_FULL") == "1" else "10"))
 GROUP_BYTES = 128 << 20
+LIMIT_BYTES = GROUP_BYTES // 100 * 60
 PROCESSES, CONNECTIONS = 3, 60
 
 
@@ -148,63 +150,55 @@ def summary(found):
             "broken": sum(part["broken"] for part in found)}
 
 
-def test_a_group_of_128_mebibytes_and_a_flood(tmp_path):
+@contextlib.contextmanager
+def little_daemon(folder, *flags):
+    """A daemon in a control group of 128 MiB, from which its limit follows; where none can be made, with that limit."""
     group = MemoryGroup.make(GROUP_BYTES)
     try:
         DaemonInGroup.group = group
-        # The limit follows from the group's; where none can be made, it is what it would be.
-        flags = [] if group else [f"--memory-limit={GROUP_BYTES // 100 * 60}"]
-        # Two and a half bytes a trace stay in memory for what is stored, so that has its bound too.
-        flags.append("--retention-bytes=512MiB")
-        daemon = DaemonInGroup(tmp_path / "data", *flags)
+        daemon = DaemonInGroup(folder, *flags, *([] if group else [f"--memory-limit={LIMIT_BYTES}"]))
         try:
-            assert metric(daemon, "crest_memory_limit_bytes") == GROUP_BYTES // 100 * 60
-            # Once with all the time that the senders leave it, once with nearly none.
-            fast = offer(daemon, SECONDS / 2, 1)
-            with Starving(daemon):
-                slow = offer(daemon, SECONDS / 2, 1 + PROCESSES)
-            found = fast + slow
+            assert metric(daemon, "crest_memory_limit_bytes") == LIMIT_BYTES
+            yield daemon
             assert daemon.process.poll() is None, f"exit {daemon.process.poll()}: {''.join(daemon.log)[-2000:]}"
-            check_ledger(daemon, found)
-            # Retention may have taken older ones meanwhile.
-            check_traces(daemon, [pair for part in slow for pair in part["acknowledged"][-30:]])
             peak = peak_rss(daemon)
-            print(f"{'group' if group else 'no group'}, peak RSS {peak >> 20} MiB; {summary(fast)}; starved {summary(slow)}")
-            for part in (fast, slow):
-                answers = summary(part)["answers"]
-                assert set(answers) <= {"200", "503"} and answers["503"] > 0 and answers["200"] > 0
-            assert all(part["without_retry_after"] == 0 for part in found)
-            assert peak < GROUP_BYTES
-            assert group is None or group.killed() == 0
+            print(f"{'group' if group else 'no group'}, peak RSS {peak >> 20} MiB")
+            assert peak < GROUP_BYTES and (group is None or group.killed() == 0)
         finally:
             assert daemon.stop() == 0
     finally:
         DaemonInGroup.group = None
         if group:
             group.end()
+
+
+def test_a_group_of_128_mebibytes_and_a_flood(tmp_path):
+    # Two and a half bytes a trace stay in memory for what is stored, so that has its bound too.
+    with little_daemon(tmp_path / "data", "--retention-bytes=512MiB") as daemon:
+        # Once with all the time that the senders leave it, once with nearly none.
+        fast = offer(daemon, SECONDS / 2, 1)
+        with Starving(daemon):
+            slow = offer(daemon, SECONDS / 2, 1 + PROCESSES)
+        found = fast + slow
+        print(f"{summary(fast)}; starved {summary(slow)}")
+        check_ledger(daemon, found)
+        # Retention may have taken older ones meanwhile.
+        check_traces(daemon, [pair for part in slow for pair in part["acknowledged"][-30:]])
+        for part in (fast, slow):
+            answers = summary(part)["answers"]
+            assert set(answers) <= {"200", "503"} and answers["503"] > 0 and answers["200"] > 0
+        assert all(part["without_retry_after"] == 0 for part in found)
 
 
 def test_one_body_is_no_larger_than_the_memory_bears(tmp_path):
     """The largest body that is taken, plain and compressed, fits; a larger one is told so before it is read."""
-    group = MemoryGroup.make(GROUP_BYTES)
-    limit = GROUP_BYTES // 100 * 60
     unit = flood.template(100)
-    try:
-        DaemonInGroup.group = group
-        daemon = DaemonInGroup(tmp_path / "data", *([] if group else [f"--memory-limit={limit}"]))
-        try:
-            for share, expected in ((0.99, 200), (1.01, 413), (8, 413)):
-                body = unit * int(limit / 8 * share / len(unit) + (share > 1))
-                for data, headers in ((body, flood.PLAIN), (gzip.compress(body, 1), flood.GZIP)):
-                    reply = daemon.post("/v1/traces", "otlp-http", data=data, headers=headers)
-                    assert reply.status_code == expected, f"{share}: {reply.status_code} {reply.text}"
-            assert peak_rss(daemon) < GROUP_BYTES and (group is None or group.killed() == 0)
-        finally:
-            assert daemon.stop() == 0
-    finally:
-        DaemonInGroup.group = None
-        if group:
-            group.end()
+    with little_daemon(tmp_path / "data") as daemon:
+        for share, expected in ((0.99, 200), (1.01, 413), (8, 413)):
+            body = unit * int(LIMIT_BYTES / 8 * share / len(unit) + (share > 1))
+            for data, headers in ((body, flood.PLAIN), (gzip.compress(body, 1), flood.GZIP)):
+                reply = daemon.post("/v1/traces", "otlp-http", data=data, headers=headers)
+                assert reply.status_code == expected, f"{share}: {reply.status_code} {reply.text}"
 
 
 def test_where_an_allocation_fails_nothing_acknowledged_is_lost(tmp_path):
@@ -222,7 +216,9 @@ def test_where_an_allocation_fails_nothing_acknowledged_is_lost(tmp_path):
             daemon.kill()
             daemon.start()
             check_ledger(daemon, everything)
-            check_traces(daemon, [pair for part in everything for pair in part["acknowledged"]])
+            # The tightest round may end before its first answer.
+            if acknowledged := [pair for part in everything for pair in part["acknowledged"]]:
+                check_traces(daemon, acknowledged)
         print(f"room of -64 to 128 MiB: exit codes {ends}, {summary(everything)}")
         assert summary(everything)["spans"] > 0
         # Some were met by the limit, or this shows nothing.
