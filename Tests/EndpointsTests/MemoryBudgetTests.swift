@@ -113,6 +113,11 @@ import Testing
             open.removeFirst().release()
         }
         #expect(budget.queueBound == nil)
+        // What waited before a pause is past.
+        budget.noteWait(Self.second)
+        pass(milliseconds: 5_000)
+        for _ in 0..<80 { #expect(arrive()) }
+        #expect(budget.queueBound == nil)
     }
 
     @Test("A standstill shows although no answer comes; a slow disk moves the mark")

@@ -169,6 +169,7 @@ package final class MemoryBudget: Sendable {
                 measure(rate)
             } else {
                 last.bound = QueueBound()
+                delay.forget()
             }
             (last.time, last.released) = (now, total)
             let syncs = probe.syncNanoseconds() &* Self.syncsInTarget

@@ -12,6 +12,9 @@ final class QueueDelay: Sendable {
     /// - Parameter nanoseconds: of a wait that is over.
     func note(_ nanoseconds: UInt64) { longest.max(nanoseconds, ordering: .relaxed) }
 
+    /// Forgets the waits that are over.
+    func forget() { longest.store(0, ordering: .relaxed) }
+
     /// - Parameter now: nanoseconds, not zero.
     /// - Returns: whether this request is followed; ``end(now:)`` must be called for it then.
     func begin(now: UInt64) -> Bool {
