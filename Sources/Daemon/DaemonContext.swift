@@ -20,6 +20,7 @@ extension CrestDaemon {
             case .ok, .degraded: return nil
             }
         }
+        questions.isStoreBehind = { door.store?.isBehind ?? false }
         questions.durableSequence = { door.store?.ledgerTerms.durableSequence ?? 0 }
         questions.delete = { door.delete($0, tenant: $1) }
         questions.pin = { door.pin($0, tenant: $1) }

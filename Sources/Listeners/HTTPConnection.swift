@@ -318,9 +318,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         switch service.lane(request) {
         case .loop: service.respond(request, budget, reply)
         case .pool:
-            pools.pool.submit { [service] state in
-                if case .active = state { service.respond(request, budget, reply) }
-            }
+            pools.pool.submit(request) { [service] in service.respond(request, budget, reply) }
         case .query:
             let shared = table.shared
             guard shared.enterQuery() else { return reply(service.refuse(.queries, request)) }

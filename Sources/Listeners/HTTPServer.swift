@@ -12,7 +12,7 @@ internal import Telemetry
 package final class HTTPServer: Sendable {
     let shared: HTTPShared
     let group: MultiThreadedEventLoopGroup
-    let pool: NIOThreadPool
+    let pool: TenantPool
     let queryPool: NIOThreadPool
     let tables: [NIOLoopBound<HTTPConnectionTable>]
     private let servers = Mutex<[any Channel]>([])
@@ -28,8 +28,7 @@ package final class HTTPServer: Sendable {
     ) throws {
         shared = HTTPShared(limits: limits, budget: budget)
         group = MultiThreadedEventLoopGroup(numberOfThreads: max(loopThreads, 1))
-        pool = NIOThreadPool(numberOfThreads: max(poolThreads, 1))
-        pool.start()
+        pool = TenantPool(threads: poolThreads)
         queryPool = NIOThreadPool(numberOfThreads: max(queryThreads, 1))
         queryPool.start()
         let shared = shared
@@ -101,7 +100,7 @@ package final class HTTPServer: Sendable {
         let isDone = openConnections == 0
         for table in tables { try? table.eventLoop.submit { table.value.closeAll() }.wait() }
         try? group.syncShutdownGracefully()
-        try? pool.syncShutdownGracefully()
+        pool.end()
         try? queryPool.syncShutdownGracefully()
         return isDone
     }
@@ -118,7 +117,7 @@ package final class HTTPServer: Sendable {
 
 /// The threads on which requests are answered that may not be answered on an event loop.
 struct HTTPPools: Sendable {
-    let pool: NIOThreadPool
+    let pool: TenantPool
     let queries: NIOThreadPool
 }
 

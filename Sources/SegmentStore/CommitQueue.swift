@@ -11,7 +11,7 @@ final class CommitQueue: Sendable {
     }
 
     private struct Content {
-        var lanes = CommitLanes<Request>()
+        var lanes = TenantLanes<Request>()
         var spans = 0
         /// What every new request gets; nil while requests are taken.
         var refusal: CommitRefusal?
@@ -63,17 +63,4 @@ final class CommitQueue: Sendable {
     var isEmpty: Bool { content.withLock { $0.lanes.count == 0 } }
     /// Bytes and spans waiting, spans of the group in work included.
     var depth: (bytes: Int, spans: Int) { content.withLock { ($0.lanes.bytes, $0.spans + $0.spansTaken) } }
-}
-
-extension CommitLanes {
-    /// Whether a request fits a queue of `limit` bytes. A tenant alone may fill it; while others wait it may have its
-    /// share, and up to that there is a quarter of the queue more, so that one who comes late finds room.
-    package func hasRoom(for count: Int, of tenant: String, limit: Int) -> Bool {
-        guard self.count > 0 else { return true }
-        let own = bytes(of: tenant)
-        let tenants = tenantCount + (own == 0 ? 1 : 0)
-        guard tenants > 1 else { return bytes + count <= limit }
-        if own + count <= limit / tenants { return bytes + count <= limit + limit / 4 }
-        return own == 0 && bytes + count <= limit
-    }
 }

@@ -51,6 +51,19 @@ import WireFormats
         return request
     }
 
+    @Test("While the store falls behind, who alone sends is refused before the body; metrics are not")
+    func storeBehind() {
+        let isBehind = Atomic<Bool>(false)
+        let daemon = TestDaemon { $0.daemon.isStoreBehind = { isBehind.load(ordering: .relaxed) } }
+        #expect(daemon.early(Self.request()) == nil)
+        isBehind.store(true, ordering: .relaxed)
+        #expect(daemon.early(Self.request())?.status == 503)
+        #expect(daemon.rejected(.busy) == 1)
+        var metrics = Self.request()
+        metrics.target = "/v1/metrics"
+        #expect(daemon.early(metrics) == nil)
+    }
+
     @Test("A request that waited for more than two seconds is refused, not worked on")
     func deadline() {
         let daemon = daemon()

@@ -254,6 +254,35 @@ import Testing
         #expect(hold("heavy", 90_000).1 == nil)
     }
 
+    @Test("While the queue is bounded, who holds less than others on the average may go beyond its share of the bound")
+    func lightTenants() {
+        let time = Mutex<UInt64>(Self.second)
+        let budget = MemoryBudget(
+            limitBytes: 1 << 30, requestBytes: 32_000_000, probe: MemoryBudget.Probe(now: { time.withLock { $0 } }))
+        let control = AdmissionControl(budget: budget, clock: { time.withLock { $0 } })
+        func hold(_ tenant: String, _ bytes: Int) -> MemoryReservation? {
+            let meter = control.tenants.meter(tenant, now: time.withLock { $0 })
+            let reservation = MemoryReservation(budget, weight: .body, tenant: meter)
+            return reservation.cover(body: bytes) == nil ? reservation : nil
+        }
+        var loud = (0..<40).compactMap { _ in hold("loud", 100_000) }
+        #expect(loud.count == 40)
+        #expect(control.isHeavy("loud"), "alone it is the cause of everything")
+        budget.noteWait(Self.second)
+        for _ in 0..<3 {
+            time.withLock { $0 += Self.second / 5 }
+            budget.noteWait(Self.second)
+            loud.append(contentsOf: [hold("loud", 10)].compactMap { $0 })
+        }
+        #expect(budget.queueBound == 1_000_000, "nothing is worked off: the floor")
+        // Half of the bound is its share.
+        let quiet = (0..<8).compactMap { _ in hold("quiet", 100_000) }
+        #expect(quiet.count == 8)
+        #expect(hold("loud", 100_000) == nil && hold("loud", 100) == nil)
+        #expect(!control.isHeavy("quiet") && control.isHeavy("loud"))
+        withExtendedLifetime((loud, quiet)) {}
+    }
+
     @Test("Of many tenants the last ones share a meter")
     func manyTenants() {
         let meters = TenantMeters(limits: RateLimits(), most: 3)

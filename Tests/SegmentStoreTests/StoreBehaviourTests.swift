@@ -86,9 +86,14 @@ struct StoreBehaviourTests {
         let fixture = StoreFixture()
         var spans = SpanGenerator(seed: 1)
         let store = try fixture.open()
+        for _ in 0..<200 where !store.isBehind { fixture.commit([spans.batch(20)]) }
+        // What is under way at that moment finds room.
+        fixture.commit([spans.batch(20)])
+        #expect(store.isBehind && fixture.refusals.isEmpty)
         for _ in 0..<200 where fixture.refusals.isEmpty { fixture.commit([spans.batch(20)]) }
         #expect(fixture.refusals == [.busy(retryAfter: 2)])
         while store.sealStep() {}
+        #expect(!store.isBehind)
         store.sealNow()
         fixture.commit([spans.batch(20)])
         #expect(fixture.refusals.count == 1)

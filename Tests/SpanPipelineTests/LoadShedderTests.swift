@@ -185,6 +185,18 @@ struct LoadShedderTests {
         }
     }
 
+    @Test("A tenant that holds little beside others pays for nothing")
+    func light() {
+        for mixedBatch in MixedBatch.allCases {
+            let fixture = ShedderFixture(mixedBatch: mixedBatch)
+            fixture.signal.set(.red)
+            fixture.overload(windows: 200)
+            fixture.offer([offered(1, 1)], from: .spared)
+            fixture.offer([offered(2, 1)], from: .light)
+            #expect(fixture.kept == [offered(2, 1)])
+        }
+    }
+
     @Test("While nothing comes the level rises by itself")
     func silence() {
         let fixture = ShedderFixture()

@@ -79,6 +79,17 @@ package final class AdmissionControl: Sendable {
         return nil
     }
 
+    /// Whether a tenant is to be refused while the store falls behind, which counts as a refusal: it is alone, or holds
+    /// at least half of what tenants hold on the average.
+    package func isHeavy(_ tenant: String) -> Bool {
+        let now = now
+        let meter = tenants.meter(tenant, now: now)
+        if meter.isLight(in: budget.reservedBytes) { return false }
+        meter.noteRefusal(now: now)
+        budget.noteRefusal(now: now)
+        return true
+    }
+
     private func rate(bytes: Int, _ meter: TenantMeter, _ source: SourceKey?, _ now: UInt64) -> AdmissionRefusal? {
         if let sources, let source,
             let wait = sources.with(source, now: now, { $0.admit(bytes: bytes, now: now) })
@@ -162,6 +173,8 @@ package struct IngestSender: Sendable {
     var isCrowded: Bool {
         meter.share(of: control.budget.memoryCapacity).map { meter.reserved.load(ordering: .relaxed) <= $0 } ?? false
     }
+
+    var isLight: Bool { meter.isLight(in: control.budget.reservedBytes) }
 
     /// Whether what others hold is no load: a request is not crowded by itself.
     var isAlone: Bool {

@@ -101,6 +101,9 @@ package final class MemoryBudget: Sendable {
         return false
     }
 
+    /// A request was refused for another reason than its memory.
+    func noteRefusal(now: UInt64) { refusedAt.store(now, ordering: .relaxed) }
+
     package func release(_ count: Int) {
         guard count > 0 else { return }
         released.add(UInt64(count), ordering: .relaxed)

@@ -44,7 +44,8 @@ package final class MemoryReservation: Sendable {
     /// Admits a request whose length is not known yet.
     func coverUnknown() -> Refusal? { raise(to: Weight.firstBytes) }
 
-    var heldBytes: Int { max(held.load(ordering: .relaxed), 0) }
+    package var tenantName: String? { tenant?.name }
+    package var heldBytes: Int { max(held.load(ordering: .relaxed), 0) }
     /// Of a body, as sent and inflated.
     var bodyLimit: Int { budget.bodyBytes }
     private var mostBytes: Int { Weight.most(body: budget.bodyBytes) }
@@ -103,11 +104,13 @@ package final class MemoryReservation: Sendable {
         guard let tenant else { return budget.reserve(count, isNew: false) ? nil : .memory }
         let total = tenant.reserved.add(count, ordering: .relaxed).newValue
         // Alone a tenant may have everything that new requests may have. Beside others it has its share, for which
-        // there is room above the mark, and more than that while half of all is free.
+        // there is room above the mark; more than that while three quarters are free, or while it holds less than
+        // others on the average.
         let capacity = budget.capacity
-        let share = tenant.share(of: capacity)
+        let held = budget.reservedBytes
+        let share = tenant.share(of: max(capacity, held))
         var refusal: Refusal?
-        if isNew, let share, total > share, total > count, budget.reservedBytes > capacity / 2 {
+        if isNew, let share, total > share, total > count, held > capacity / 4 {
             refusal = .share
         } else if !budget.reserve(count, isNew: isNew && share == nil) {
             refusal = .memory

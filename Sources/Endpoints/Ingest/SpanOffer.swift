@@ -85,8 +85,9 @@ extension EndpointContext {
     var refusesUnread: Bool { shedder.signal.state == .red && spared(.client) == .client }
 
     private func spared(_ sender: SpanSender) -> SpanSender {
-        if case .client = sender, let own = self.sender, own.isCrowded || own.isAlone { return .spared }
-        return sender
+        guard case .client = sender, let own = self.sender else { return sender }
+        if own.isLight { return .light }
+        return own.isCrowded || own.isAlone ? .spared : .client
     }
 
     /// Counts spans that nobody waits for and hands them over.

@@ -53,6 +53,8 @@ package struct DaemonQuestions: Sendable {
     package var readOnlyReason: @Sendable () -> String? = { nil }
     /// Why span requests should be refused before their body is read; nil when they are welcome.
     package var overload: @Sendable () -> CommitRefusal? = { nil }
+    /// Whether the store falls behind: only tenants that are not the cause of it should go on then.
+    package var isStoreBehind: @Sendable () -> Bool = { false }
     /// The highest WAL sequence that is as durable as the store promises; zero before the first.
     package var durableSequence: @Sendable () -> UInt64 = { 0 }
     package var store: @Sendable () -> StoreCounts = { StoreCounts() }

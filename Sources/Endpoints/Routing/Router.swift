@@ -48,7 +48,7 @@ package final class Router: Sendable {
             return nil
         }
         let refused: Response
-        if route.takesSpans, let refusal = context.daemon.overload() {
+        if route.takesSpans, let refusal = context.daemon.overload() ?? behind(tenant) {
             refused = route.dialect.busy(refusal, for: head, ledger: context.ledger)
         } else if let refusal = context.admission.admit(&head, tenant: tenant, source: limitedSource(of: head)) {
             refused = route.dialect.limited(refusal, for: head, ledger: context.ledger)
@@ -57,6 +57,10 @@ package final class Router: Sendable {
         }
         context.ledger.requestsReceived.add(1, ordering: .relaxed)
         return context.admission.finish(refused, to: head)
+    }
+
+    private func behind(_ tenant: String) -> CommitRefusal? {
+        context.daemon.isStoreBehind() && context.admission.isHeavy(tenant) ? .busy(retryAfter: 1) : nil
     }
 
     /// The answer to a body that outgrew the memory there is, or to a request that finds the daemon closed.

@@ -305,13 +305,11 @@ final class GRPCCall: ChannelInboundHandler {
 /// Where calls are answered.
 struct GRPCCallRunner: Sendable {
     let service: HTTPService
-    let pool: NIOThreadPool
+    let pool: TenantPool
 
     func run(_ request: Request, _ budget: QueryBudget, reply: @escaping @Sendable (Response) -> Void) {
         if case .loop = service.lane(request) { return service.respond(request, budget, reply) }
-        pool.submit { [service] state in
-            if case .active = state { service.respond(request, budget, reply) }
-        }
+        pool.submit(request) { [service] in service.respond(request, budget, reply) }
     }
 }
 

@@ -8,6 +8,9 @@ package enum SpanSender: Sendable {
     /// A client whose tenant holds no more than its share of the memory while others crowd it, as what they hold is not
     /// its to pay for; or whose request alone takes what there is. Only the wait for the store counts.
     case spared
+    /// A client whose tenant holds less than half of what tenants hold on the average while others do more: neither
+    /// counts.
+    case light
     /// A datagram: nobody can be told.
     case datagram
 }
@@ -131,12 +134,13 @@ package final class LoadShedder: Sendable {
             state.interesting.pass(now: now)
             state.decided.pass(now: now)
             state.traces.gather(facts, seed: seed, &state.profiles)
-            let load = sender == .spared ? .green : signal.state
+            let load = sender == .spared || sender == .light ? .green : signal.state
+            let level = sender == .light ? AdmissionLevel.full : level(in: load)
             let shouldRetry = sender != .datagram && (mixedBatch == .retry || load == .red)
             let rescued = rescue(&state, now)
             let share =
                 shouldRetry
-                ? admit(facts.count, state, load, now) : choose(&state, load, seed, now, source)
+                ? admit(facts.count, state, load, level, now) : choose(&state, load, level, seed, now, source)
             return ShedDecision(share: share, rescues: rescued)
         }
     }
@@ -199,7 +203,7 @@ extension LoadShedder {
 
     /// The batch as a whole.
     private func admit(
-        _ spanCount: Int, _ state: State, _ load: LoadState, _ now: UInt64
+        _ spanCount: Int, _ state: State, _ load: LoadState, _ level: Int, _ now: UInt64
     ) -> ShedDecision.Share {
         guard let first = state.traces.parts.first else { return .all }
         var least = SpanClass.important
@@ -207,7 +211,7 @@ extension LoadShedder {
             if part.spanClass == .fast { least = .fast } else if least == .important { least = .ordinary }
         }
         let attempt = SpanFacts.traceKey(high: first.key, low: now, seed: seed)
-        if load != .red, isTaken(least, key: attempt, level(in: load)) { return .all }
+        if load != .red, isTaken(least, key: attempt, level) { return .all }
         ledger.spansReceived.add(UInt64(spanCount), ordering: .relaxed)
         ledger.spansRejected.add(UInt64(spanCount), .busy)
         return .none
@@ -215,10 +219,10 @@ extension LoadShedder {
 
     /// Trace by trace.
     private func choose(
-        _ state: inout State, _ load: LoadState, _ seed: UInt64, _ now: UInt64, _ source: () -> ShedSource
+        _ state: inout State, _ load: LoadState, _ level: Int, _ seed: UInt64, _ now: UInt64,
+        _ source: () -> ShedSource
     ) -> ShedDecision.Share {
         var gone: [(key: UInt64, count: UInt32)] = []
-        let level = level(in: load)
         let isOnset = load != .red && now &- state.began < onset
         for index in state.traces.parts.indices {
             let part = state.traces.parts[index]

@@ -7,7 +7,7 @@ extension OverloadBench {
     private static let resetConnections = 100
 
     func hostile() throws -> Bool {
-        let daemon = try HeldDaemon(share: settings.share, listeners: ["http", "otlp-http", "otlp-grpc"])
+        let daemon = try HeldDaemon(share: settings.wholeShare, listeners: ["http", "otlp-http", "otlp-grpc"])
         defer { daemon.stop() }
         let measured = RequestTemplates(bodies, salt: 1)
         let capacity = try capacity(daemon, measured, seconds: settings.stepSeconds)

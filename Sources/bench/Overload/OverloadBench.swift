@@ -5,8 +5,11 @@ internal import Telemetry
 struct OverloadSettings {
     var experiments: Set<Experiment>
     var stepSeconds: Double
-    /// Of one core, for the daemon.
+    /// Of one core, for the daemon, where a hundred times its capacity is offered.
     var share: Double
+    /// The same where half or five times the capacity is: E5 and E7 measure latencies, which a share below one cuts up
+    /// into its periods.
+    var wholeShare: Double
     var connections: Int
     /// Spans of a request, at least.
     var batchSpans: Int

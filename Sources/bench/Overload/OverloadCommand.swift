@@ -14,7 +14,8 @@ struct Overload: ParsableCommand {
 
     @Option(help: "Experiments, with commas: E1,E2... or all.") var experiment = "all"
     @Option(help: "Seconds of each step.") var stepSeconds = 5.0
-    @Option(help: "Percent of one core that the daemon gets.") var quota = "20%"
+    @Option(help: "Percent of one core that the daemon gets; default: 20% in E1 to E4, E6 and E8, 100% in E5 and E7.")
+    var quota: String?
     @Option(help: "Connections of the sender; more than 48 come from several loopback addresses.") var connections = 256
     @Option(help: "Spans of a request, at least; each holds those of one service.") var batchSpans = 256
     @Option(help: "Seed of the shop.") var seed = 42
@@ -27,11 +28,16 @@ struct Overload: ParsableCommand {
         guard experiments.count == names.count else {
             throw ValidationError("--experiment must be all or some of E1 to E8, with commas")
         }
-        guard let percent = Double(quota.hasSuffix("%") ? String(quota.dropLast()) : quota), (1...100).contains(percent)
-        else { throw ValidationError("--quota must be from 1% to 100%") }
+        let percent = try quota.map { text in
+            let percent = Double(text.hasSuffix("%") ? String(text.dropLast()) : text)
+            guard let percent, (1...100).contains(percent) else {
+                throw ValidationError("--quota must be from 1% to 100%")
+            }
+            return percent
+        }
         let settings = OverloadSettings(
-            experiments: Set(experiments), stepSeconds: max(0.2, stepSeconds), share: percent / 100,
-            connections: max(1, connections), batchSpans: max(1, batchSpans), seed: seed)
+            experiments: Set(experiments), stepSeconds: max(0.2, stepSeconds), share: (percent ?? 20) / 100,
+            wholeShare: (percent ?? 100) / 100, connections: max(1, connections), batchSpans: max(1, batchSpans), seed: seed)
         guard try runOverload(settings) else { throw ExitCode(1) }
     }
 }

@@ -1,9 +1,9 @@
-import SegmentStore
+import Telemetry
 import TestKit
 import Testing
 
-@Suite struct FairnessTests {
-    private typealias Lanes = CommitLanes<(tenant: Int, number: Int, bytes: Int)>
+@Suite struct TenantLanesTests {
+    private typealias Lanes = TenantLanes<(tenant: Int, number: Int, bytes: Int)>
 
     private static func append(_ lanes: inout Lanes, _ tenant: Int, _ number: Int, _ bytes: Int) {
         lanes.append((tenant, number, bytes), bytes: bytes, tenant: "t\(tenant)")

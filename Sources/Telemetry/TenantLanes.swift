@@ -1,9 +1,9 @@
-/// What waits for the committer, a lane a tenant, taken by deficit round robin.
+/// What waits for a thread, a lane a tenant, taken by deficit round robin.
 ///
 /// A tenant alone gets everything, in the order it came. Beside others each turn adds a quantum of bytes to what a
 /// lane may take; what it does not use up while something still waits is kept for its next turn, so in the long run
 /// all lanes that are never empty get the same bytes, whatever the sizes of their requests.
-package struct CommitLanes<Element> {
+package struct TenantLanes<Element> {
     private struct Lane {
         var waiting: [(element: Element, bytes: Int)] = []
         /// Of the first one that still waits.
@@ -79,5 +79,18 @@ package struct CommitLanes<Element> {
         bytes -= total
         count -= group.count
         return group
+    }
+}
+
+extension TenantLanes {
+    /// Whether a request fits a queue of `limit` bytes. A tenant alone may fill it; while others wait it may have its
+    /// share, and up to that there is a quarter of the queue more, so that one who comes late finds room.
+    package func hasRoom(for count: Int, of tenant: String, limit: Int) -> Bool {
+        guard self.count > 0 else { return true }
+        let own = bytes(of: tenant)
+        let tenants = tenantCount + (own == 0 ? 1 : 0)
+        guard tenants > 1 else { return bytes + count <= limit }
+        if own + count <= limit / tenants { return bytes + count <= limit + limit / 4 }
+        return own == 0 && bytes + count <= limit
     }
 }
