@@ -116,13 +116,9 @@ package final class SegmentStore: Sendable {
         commitSignal.raise()
     }
 
-    /// Whether as many heads wait for sealing as may and the next one will soon be full: what comes now should be told
-    /// to come again, so that what is under way finds room.
-    package var isBehind: Bool {
-        shared.withLock { shared in
-            shared.sealing.count >= Limits.sealingHeads && shared.active.byteCount >= configuration.headBytes / 2
-        }
-    }
+    /// Whether as many heads wait for sealing as may: what comes now should be told to come again, so that what is under
+    /// way finds room in the open one.
+    package var isBehind: Bool { shared.withLock { $0.sealing.count >= Limits.sealingHeads } }
 
     /// Refuses while as many heads wait for sealing as may and the next one is full as well.
     private func admission() -> CommitRefusal? {

@@ -30,7 +30,9 @@ package final class TenantMeter: Sendable {
 
     /// Whether it holds less than half of what tenants hold on the average: what there is to do is not its doing.
     /// - Parameter total: what all hold.
-    func isLight(in total: Int) -> Bool { share(of: total).map { reserved.load(ordering: .relaxed) <= $0 / 2 } ?? false }
+    func isLight(in total: Int) -> Bool {
+        share(of: total).map { reserved.load(ordering: .relaxed) <= $0 / 2 } ?? false
+    }
 
     func admit(bytes: Int, now: UInt64) -> Double? { state.withLock { $0.buckets.admit(bytes: bytes, now: now) } }
 

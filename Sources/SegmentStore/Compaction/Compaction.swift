@@ -52,12 +52,15 @@ extension SegmentStore {
         }
     }
 
-    /// What requests are refused for is the time that a merge takes. Later it costs the same, so it waits, up to a bound: a
-    /// query opens every segment that may hold what it looks for. What retention and deletions need is not put off.
+    /// What requests are refused for is the time that a merge takes, and so is what the sealer falls behind by. Later a
+    /// merge costs the same, so it waits, up to a bound: a query opens every segment that may hold what it looks for.
+    /// What retention and deletions need is not put off.
     var mergesStandBack: Bool {
-        guard configuration.isPressed() else { return false }
-        let waiting = shared.withLock { shared in shared.segments.count { $0.entry.level == 0 } }
-        return waiting < configuration.compaction.mostWaiting
+        let isPressed = configuration.isPressed()
+        return shared.withLock { shared in
+            guard isPressed || shared.sealing.count >= Limits.sealingHeads else { return false }
+            return shared.segments.count { $0.entry.level == 0 } < configuration.compaction.mostWaiting
+        }
     }
 
     private func note(_ error: MergeError, _ inputs: [StoredSegment], _ state: inout CompactionState, _ now: Int) {

@@ -37,7 +37,8 @@ struct Overload: ParsableCommand {
         }
         let settings = OverloadSettings(
             experiments: Set(experiments), stepSeconds: max(0.2, stepSeconds), share: (percent ?? 20) / 100,
-            wholeShare: (percent ?? 100) / 100, connections: max(1, connections), batchSpans: max(1, batchSpans), seed: seed)
+            wholeShare: (percent ?? 100) / 100, connections: max(1, connections), batchSpans: max(1, batchSpans),
+            seed: seed)
         guard try runOverload(settings) else { throw ExitCode(1) }
     }
 }
