@@ -128,6 +128,61 @@ struct OTLPProtobufTests {
         #expect(span.serviceName == "late service" && span.resource.schemaURL == "url")
     }
 
+    @Test("Messages that repeat a resource and a scope share its rows; any difference makes rows of its own")
+    func repeatedContainers() throws {
+        struct Shape: Hashable {
+            var service = "shop"
+            var scope = "library"
+            var url = ""
+            var isLate = false
+            var twice = false
+        }
+        func body(_ shapes: [Shape]) -> [UInt8] {
+            var writer = ProtobufWriter()
+            for (index, shape) in shapes.enumerated() {
+                func describe(_ resource: inout ProtobufWriter, _ value: String) {
+                    resource.message(1) { inner in
+                        inner.message(1) { pair in
+                            pair.string(1, "service.name")
+                            pair.message(2) { $0.string(1, value) }
+                        }
+                    }
+                }
+                writer.message(1) { resource in
+                    if !shape.isLate { describe(&resource, shape.service) }
+                    if shape.twice { resource.message(1) { $0.varint(2, 5) } }
+                    resource.message(2) { scope in
+                        scope.message(1) { $0.string(1, shape.scope) }
+                        scope.message(2) { self.ids(&$0, span: [UInt8](repeating: UInt8(index + 1), count: 8)) }
+                    }
+                    if shape.isLate { describe(&resource, shape.service) }
+                    if !shape.url.isEmpty { resource.string(3, shape.url) }
+                }
+            }
+            return writer.bytes
+        }
+        let shapes = [
+            Shape(), Shape(service: "shoq"), Shape(scope: "other"), Shape(url: "url"), Shape(isLate: true),
+            Shape(twice: true),
+        ]
+        var random = TestRandom(7)
+        for round in 0..<200 {
+            let list = (0..<6).map { _ in shapes[random.below(shapes.count)] }
+            let decoded = try Decode.otlp(body(list))
+            let records = try decoded.records()
+            #expect(records.count == list.count)
+            for (span, shape) in zip(records, list) {
+                #expect(span.serviceName == shape.service && span.scope.name == shape.scope, "round \(round)")
+                #expect(span.resource.schemaURL == shape.url, "round \(round)")
+                #expect(span.resource.droppedAttributes == (shape.twice ? 5 : 0), "round \(round)")
+            }
+        }
+        let same = try Decode.otlp(body([Shape](repeating: Shape(), count: 5)))
+        #expect(same.batch.resources.count == 1 && same.batch.scopes.count == 1 && same.batch.spans.count == 5)
+        let scopes = try Decode.otlp(body([Shape(), Shape(scope: "other"), Shape()]))
+        #expect(scopes.batch.resources.count == 1 && scopes.batch.scopes.count == 3)
+    }
+
     @Test("Malformed bytes are refused with offset and place")
     func malformed() {
         let cases: [([UInt8], WireError.Kind, Int)] = [

@@ -28,6 +28,9 @@ struct OTLPProtobufDecoder: ~Copyable {
     private let selection: SpanSelection?
     /// Spans met so far, for the selection.
     private var spanIndex = 0
+    /// The resource begun last, and the scope begun last under it, as long as a repetition of their bytes says the same.
+    private var lastResource: ProtobufCursor?
+    private var lastScope: ProtobufCursor?
 
     init(bodyBytes: Int, selection: SpanSelection? = nil) {
         spans = SpanAssembler(bodyBytes: bodyBytes)
@@ -47,24 +50,43 @@ struct OTLPProtobufDecoder: ~Copyable {
     }
 
     private mutating func decodeResourceSpans(_ message: ProtobufCursor) throws(WireError) {
+        if try !message.isContainer(of: lastResource) {
+            lastResource = try beginResource(message)
+            lastScope = nil
+        }
         var cursor = message
+        try cursor.forEachMessage(2, "scopeSpans", isChecked: true) { (index, message) throws(WireError) in
+            spans.place.scope = index
+            try decodeScopeSpans(message)
+        }
+    }
+
+    /// - Returns: the resource's bytes when they are all there is to say of it.
+    private mutating func beginResource(_ message: ProtobufCursor) throws(WireError) -> ProtobufCursor? {
+        var cursor = message
+        var description = ContainerDescription()
         var resource = ResourceRow()
         resource.firstAttribute = spans.attributeIndex
         while !cursor.isAtEnd {
             let tag = try cursor.readTag()
             switch tag {
-            case bytesTag(1): try decodeResource(try cursor.readMessage(), into: &resource)
-            case bytesTag(2): _ = try cursor.readBytes()
-            case bytesTag(3): resource.schemaURL = spans.string(try cursor.readBytes())
-            default: try cursor.skip(tag, known: 0b1110)
+            case bytesTag(1):
+                let inner = try cursor.readMessage()
+                description.note(inner)
+                try decodeResource(inner, into: &resource)
+            case bytesTag(2):
+                _ = try cursor.readBytes()
+                description.noteContent()
+            case bytesTag(3):
+                resource.schemaURL = spans.string(try cursor.readBytes())
+                description.isPlain = false
+            default:
+                try cursor.skip(tag, known: 0b1110)
+                description.isPlain = false
             }
         }
         spans.beginResource(resource)
-        cursor = message
-        try cursor.forEachMessage(2, "scopeSpans", isChecked: true) { (index, message) throws(WireError) in
-            spans.place.scope = index
-            try decodeScopeSpans(message)
-        }
+        return description.whole
     }
 
     private mutating func decodeResource(
@@ -87,25 +109,41 @@ struct OTLPProtobufDecoder: ~Copyable {
     }
 
     private mutating func decodeScopeSpans(_ message: ProtobufCursor) throws(WireError) {
+        if try !message.isContainer(of: lastScope) { lastScope = try beginScope(message) }
         var cursor = message
-        var scope = ScopeRow()
-        scope.firstAttribute = spans.attributeIndex
-        while !cursor.isAtEnd {
-            let tag = try cursor.readTag()
-            switch tag {
-            case bytesTag(1): try decodeScope(try cursor.readMessage(), into: &scope)
-            case bytesTag(2): _ = try cursor.readBytes()
-            case bytesTag(3): scope.schemaURL = spans.string(try cursor.readBytes())
-            default: try cursor.skip(tag, known: 0b1110)
-            }
-        }
-        spans.beginScope(scope)
-        cursor = message
         try cursor.forEachMessage(2, "spans", isChecked: true) { (index, message) throws(WireError) in
             spans.place.span = index
             if let selection, !isNextSelected(selection) { return }
             try decodeSpan(message)
         }
+    }
+
+    /// - Returns: the scope's bytes when they are all there is to say of it.
+    private mutating func beginScope(_ message: ProtobufCursor) throws(WireError) -> ProtobufCursor? {
+        var cursor = message
+        var description = ContainerDescription()
+        var scope = ScopeRow()
+        scope.firstAttribute = spans.attributeIndex
+        while !cursor.isAtEnd {
+            let tag = try cursor.readTag()
+            switch tag {
+            case bytesTag(1):
+                let inner = try cursor.readMessage()
+                description.note(inner)
+                try decodeScope(inner, into: &scope)
+            case bytesTag(2):
+                _ = try cursor.readBytes()
+                description.noteContent()
+            case bytesTag(3):
+                scope.schemaURL = spans.string(try cursor.readBytes())
+                description.isPlain = false
+            default:
+                try cursor.skip(tag, known: 0b1110)
+                description.isPlain = false
+            }
+        }
+        spans.beginScope(scope)
+        return description.whole
     }
 
     private mutating func decodeScope(_ message: ProtobufCursor, into scope: inout ScopeRow) throws(WireError) {
@@ -125,5 +163,38 @@ struct OTLPProtobufDecoder: ~Copyable {
                 }
             }
         } catch { throw error.within("scope") }
+    }
+}
+
+/// What a `ResourceSpans` or `ScopeSpans` says besides what it contains. Exporters that send small messages repeat it in
+/// each, and say it in one field before the others.
+private struct ContainerDescription {
+    private var bytes: ProtobufCursor?
+    private var hasContent = false
+    var isPlain = true
+
+    mutating func note(_ field: ProtobufCursor) {
+        if bytes != nil || hasContent { isPlain = false }
+        bytes = field
+    }
+
+    mutating func noteContent() { hasContent = true }
+
+    /// Nil when the field alone does not say it.
+    var whole: ProtobufCursor? { isPlain ? bytes : nil }
+}
+
+extension ProtobufCursor {
+    /// Whether a container says of itself what `description` says, byte for byte, and nothing more.
+    fileprivate func isContainer(of description: ProtobufCursor?) throws(WireError) -> Bool {
+        guard let description else { return false }
+        var cursor = self
+        guard !cursor.isAtEnd, try cursor.readTag() == bytesTag(1) else { return false }
+        guard try cursor.readMessage().hasSameBytes(as: description) else { return false }
+        while !cursor.isAtEnd {
+            guard try cursor.readTag() == bytesTag(2) else { return false }
+            _ = try cursor.readBytes()
+        }
+        return true
     }
 }

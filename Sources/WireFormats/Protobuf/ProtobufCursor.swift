@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// A cursor over the fields of a borrowed protobuf message and of the messages inside it.
 ///
 ///     field = varint tag, value          tag = number << 3 | wire type
@@ -21,6 +23,13 @@ struct ProtobufCursor: BitwiseCopyable {
     }
 
     @inline(__always) var isAtEnd: Bool { offset >= end }
+
+    /// Whether what is left to read is the same in both.
+    func hasSameBytes(as other: ProtobufCursor) -> Bool {
+        let count = end - offset
+        guard count == other.end - other.offset else { return false }
+        return count <= 0 || memcmp(base + offset, other.base + other.offset, count) == 0
+    }
 
     /// The tag of the next field.
     @inline(__always)
