@@ -110,6 +110,9 @@ struct DaemonMetrics {
             .counter("crest_spans_lost_total", "Acknowledged spans that are gone.", store.lost),
             .gauge("crest_head_spans", "Spans in memory, not sealed yet.", Double(store.headSpans)),
             .gauge("crest_head_bytes", "Bytes of spans in memory, not sealed yet.", Double(store.headBytes)),
+            .gauge(
+                "crest_heads_sealing", "Full heads that wait to be sealed; two close the door.",
+                Double(store.sealingHeads)),
             .gauge("crest_commit_queue_bytes", "Bytes waiting for the commit thread.", Double(store.queueBytes)),
             .gauge("crest_segments", "Sealed segments.", Double(store.segmentCount)),
             .gauge("crest_segment_bytes", "Bytes of sealed segments.", Double(store.segmentBytes)),

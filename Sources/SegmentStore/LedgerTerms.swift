@@ -19,6 +19,8 @@ package struct LedgerTerms: Hashable, Sendable {
     package var inFlight: UInt64 = 0
     package var headSpans: UInt64 = 0
     package var headBytes: UInt64 = 0
+    /// Full heads that wait to be sealed or are being sealed.
+    package var sealingHeads = 0
     package var queueBytes: UInt64 = 0
     package var segmentCount = 0
     package var segmentBytes: UInt64 = 0
@@ -63,6 +65,7 @@ extension SharedState {
             terms.headSpans &+= UInt64(clamping: head.spanCount)
             terms.headBytes &+= UInt64(clamping: head.byteCount)
         }
+        terms.sealingHeads = sealing.count
         terms.segmentCount = segments.count
         for segment in segments {
             terms.live &+= segment.entry.spanCount

@@ -89,11 +89,11 @@ struct StoreBehaviourTests {
         for _ in 0..<200 where !store.isBehind { fixture.commit([spans.batch(20)]) }
         // What is under way at that moment finds room.
         fixture.commit([spans.batch(20)])
-        #expect(store.isBehind && fixture.refusals.isEmpty)
+        #expect(store.isBehind && fixture.refusals.isEmpty && store.ledgerTerms.sealingHeads == 2)
         for _ in 0..<200 where fixture.refusals.isEmpty { fixture.commit([spans.batch(20)]) }
         #expect(fixture.refusals == [.busy(retryAfter: 2)])
         while store.sealStep() {}
-        #expect(!store.isBehind)
+        #expect(!store.isBehind && store.ledgerTerms.sealingHeads == 0)
         store.sealNow()
         fixture.commit([spans.batch(20)])
         #expect(fixture.refusals.count == 1)
