@@ -137,6 +137,34 @@ struct SheddingTests {
         #expect(loaded.daemon.rejected(.busy) == 6 && loaded.daemon.rejected(.malformed) == 0)
     }
 
+    @Test("A request is not crowded by itself: alone it is stored in any state, beside others it is told to come again")
+    func alone() {
+        let signal = LoadSignal()
+        let large = encodeOTLPTraces((1...40).map { span($0, $0) })
+        let small = encodeOTLPTraces((1...6).map { span(100 + $0, $0) })
+        // Plain bodies count four times.
+        let budget = MemoryBudget(limitBytes: .max, requestBytes: large.count * 5, signal: signal)
+        let daemon = TestDaemon { context in
+            context.admission = AdmissionControl(budget: budget)
+            context.shedder = LoadShedder(ledger: context.ledger, signal: signal, onset: 0)
+        }
+        func post(_ body: [UInt8]) -> Int {
+            var request = Request(method: "POST", target: "/v1/traces")
+            request.headers = [("content-type", "application/x-protobuf"), ("content-length", "\(body.count)")]
+            if let refused = daemon.router.refusal(beforeBodyOf: &request, listener: .http) { return refused.status }
+            #expect(signal.state == .orange)
+            request.body = body
+            return daemon.send(request).status
+        }
+        #expect(post(large) == 200)
+        #expect(daemon.store.records.count == 40)
+        let other = MemoryReservation(budget, weight: .body)
+        #expect(other.cover(body: large.count * 4 - small.count * 3) == nil)
+        #expect(post(small) == 503)
+        other.release()
+        #expect(daemon.store.records.count == 40 && daemon.rejectedSpans(.busy) == 6)
+    }
+
     @Test("Over gRPC the same")
     func grpc() {
         let loaded = LoadedDaemon(.shed, .orange)
