@@ -11,6 +11,7 @@ private final class Shop: Sendable {
     let daemon: TestDaemon
     private let clock: Clock
     private let refusals: Broken
+    private let made: Made
 
     init(limit: Int = 8, spanSeries: Int = 100, waitingLimit: Int = 1 << 20) throws {
         let clock = Clock()
@@ -42,7 +43,11 @@ private final class Shop: Sendable {
                 engine: main.engine, segments: { NoRecordedSegments() }, now: { clock.now })
         }
         (self.main, self.tenants, self.clock, refusals) = (main, tenants, clock, broken)
+        self.made = made
     }
+
+    /// Service and tenants hold each other, as they do in the daemon for all its life.
+    deinit { made.tenants = nil }
 
     private final class Clock: Sendable {
         private let seconds = Mutex<UInt64>(1_790_000_000)

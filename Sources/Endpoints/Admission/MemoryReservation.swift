@@ -104,13 +104,13 @@ package final class MemoryReservation: Sendable {
         guard let tenant else { return budget.reserve(count, isNew: false) ? nil : .memory }
         let total = tenant.reserved.add(count, ordering: .relaxed).newValue
         // Alone a tenant may have everything that new requests may have. Beside others it has its share, for which
-        // there is room above the mark; more than that while three quarters are free, or while it holds less than
+        // there is room above the mark; more than that while seven eighths are free, or while it holds less than
         // others on the average.
         let capacity = budget.capacity
         let held = budget.reservedBytes
         let share = tenant.share(of: max(capacity, held))
         var refusal: Refusal?
-        if isNew, let share, total > share, total > count, held > capacity / 4 {
+        if isNew, let share, total > share, total > count, held > capacity / 8 {
             refusal = .share
         } else if !budget.reserve(count, isNew: isNew && share == nil) {
             refusal = .memory
