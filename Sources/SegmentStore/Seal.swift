@@ -24,9 +24,11 @@ extension SegmentStore {
             do throws(SealError) {
                 try publish(sealing, &state)
                 state.failures = 0
+                isSealFailing.store(false, ordering: .relaxed)
                 return true
             } catch {
                 state.failures += 1
+                isSealFailing.store(true, ordering: .relaxed)
                 if case .disk(let error) = error, error.isFull { ballast.release() }
                 let wait = Self.retryMilliseconds << min(state.failures - 1, 6)
                 state.retryAt = monotonicMilliseconds() + min(wait, Self.longestRetryMilliseconds)

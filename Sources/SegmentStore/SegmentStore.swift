@@ -40,6 +40,8 @@ package final class SegmentStore: Sendable {
     /// When the group before the one under way was taken; ``MonotonicTime``.
     let lastGroupTaken = Atomic<UInt64>(0)
     let syncTime = Atomic<UInt64>(0)
+    /// The last try to seal a head failed; it is tried again later.
+    let isSealFailing = Atomic<Bool>(false)
     /// How long a sync of the log takes lately, in nanoseconds; zero before the first.
     package var syncNanoseconds: UInt64 { syncTime.load(ordering: .relaxed) }
     let isStopping = Atomic<Bool>(false)
@@ -116,9 +118,11 @@ package final class SegmentStore: Sendable {
         commitSignal.raise()
     }
 
-    /// Whether as many heads wait for sealing as may: what comes now should be told to come again, so that what is under
-    /// way finds room in the open one.
-    package var isBehind: Bool { shared.withLock { $0.sealing.count >= Limits.sealingHeads } }
+    /// Whether as many heads wait for sealing as may, and the sealer is at work: what comes now should be told to come
+    /// again, so that what is under way finds room in the open one. Heads that cannot be sealed at the moment are no load.
+    package var isBehind: Bool {
+        !isSealFailing.load(ordering: .relaxed) && shared.withLock { $0.sealing.count >= Limits.sealingHeads }
+    }
 
     /// Refuses while as many heads wait for sealing as may and the next one is full as well.
     private func admission() -> CommitRefusal? {

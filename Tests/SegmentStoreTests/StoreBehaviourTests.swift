@@ -100,6 +100,21 @@ struct StoreBehaviourTests {
         #expect(try fixture.missing().isEmpty)
     }
 
+    @Test func headsThatCannotBeSealedAtTheMomentAreNoLoad() throws {
+        let fixture = StoreFixture()
+        var spans = SpanGenerator(seed: 1)
+        let store = try fixture.open()
+        for _ in 0..<200 where !store.isBehind { fixture.commit([spans.batch(20)]) }
+        fixture.disk.change { $0.failing[.rename] = 5 }
+        #expect(!store.sealStep() && !store.isBehind)
+        fixture.commit([spans.batch(1)])
+        #expect(fixture.refusals.isEmpty && store.ledgerTerms.sealingHeads == 2)
+        fixture.disk.change { $0.failing[.rename] = nil }
+        while store.sealStep() {}
+        #expect(store.ledgerTerms.sealingHeads == 0)
+        #expect(try fixture.missing().isEmpty)
+    }
+
     @Test func retentionCountsFromArrivalAndSurvivesClockSteps() throws {
         let fixture = StoreFixture { $0.retention = RetentionPolicy(age: 2 * Self.day, bytes: .max) }
         var spans = SpanGenerator(seed: 1)

@@ -56,11 +56,9 @@ extension SegmentStore {
     /// merge costs the same, so it waits, up to a bound: a query opens every segment that may hold what it looks for.
     /// What retention and deletions need is not put off.
     var mergesStandBack: Bool {
-        let isPressed = configuration.isPressed()
-        return shared.withLock { shared in
-            guard isPressed || shared.sealing.count >= Limits.sealingHeads else { return false }
-            return shared.segments.count { $0.entry.level == 0 } < configuration.compaction.mostWaiting
-        }
+        guard configuration.isPressed() || isBehind else { return false }
+        let waiting = shared.withLock { shared in shared.segments.count { $0.entry.level == 0 } }
+        return waiting < configuration.compaction.mostWaiting
     }
 
     private func note(_ error: MergeError, _ inputs: [StoredSegment], _ state: inout CompactionState, _ now: Int) {
