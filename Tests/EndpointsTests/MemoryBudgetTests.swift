@@ -267,7 +267,8 @@ import Testing
         }
         var loud = (0..<40).compactMap { _ in hold("loud", 100_000) }
         #expect(loud.count == 40)
-        #expect(control.isHeavy("loud"), "alone it is the cause of everything")
+        // Alone it is the cause of everything.
+        #expect(control.refusalWhileBehind(tenant: "loud") == .busy(retryAfter: 1))
         budget.noteWait(Self.second)
         for _ in 0..<3 {
             time.withLock { $0 += Self.second / 5 }
@@ -279,7 +280,9 @@ import Testing
         let quiet = (0..<8).compactMap { _ in hold("quiet", 100_000) }
         #expect(quiet.count == 8)
         #expect(hold("loud", 100_000) == nil && hold("loud", 100) == nil)
-        #expect(!control.isHeavy("quiet") && control.isHeavy("loud"))
+        #expect(control.refusalWhileBehind(tenant: "quiet") == nil)
+        #expect(control.refusalWhileBehind(tenant: "loud") == .busy(retryAfter: 1))
+        #expect(budget.isRefusing)
         withExtendedLifetime((loud, quiet)) {}
     }
 

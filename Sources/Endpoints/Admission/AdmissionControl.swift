@@ -79,15 +79,15 @@ package final class AdmissionControl: Sendable {
         return nil
     }
 
-    /// Whether a tenant is to be refused while the store falls behind, which counts as a refusal: it is alone, or holds
-    /// at least half of what tenants hold on the average.
-    package func isHeavy(_ tenant: String) -> Bool {
+    /// What a new request with spans is told while the store falls behind; counts it when it is refused.
+    /// - Returns: nil for a tenant beside others that hold more than twice as much on the average: it goes on.
+    package func refusalWhileBehind(tenant: String) -> CommitRefusal? {
         let now = now
         let meter = tenants.meter(tenant, now: now)
-        if meter.isLight(in: budget.reservedBytes) { return false }
+        if meter.isLight(in: budget.reservedBytes) { return nil }
         meter.noteRefusal(now: now)
         budget.noteRefusal(now: now)
-        return true
+        return .busy(retryAfter: 1)
     }
 
     private func rate(bytes: Int, _ meter: TenantMeter, _ source: SourceKey?, _ now: UInt64) -> AdmissionRefusal? {

@@ -60,7 +60,7 @@ package final class Router: Sendable {
     }
 
     private func behind(_ tenant: String) -> CommitRefusal? {
-        context.daemon.isStoreBehind() && context.admission.isHeavy(tenant) ? .busy(retryAfter: 1) : nil
+        context.daemon.isStoreBehind() ? context.admission.refusalWhileBehind(tenant: tenant) : nil
     }
 
     /// The answer to a body that outgrew the memory there is, or to a request that finds the daemon closed.
